@@ -1,0 +1,49 @@
+# One command a task, the same on a laptop and in CI.  Each sets up what it needs.
+PYTHON ?= python3
+PORT ?= 8080
+BENCH ?=
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: serve test check docs bench clean
+.DELETE_ON_ERROR:
+
+serve: $(VENV)/serve.stamp  ## a server on $(PORT)
+	@exec $(BIN)/twistd -n terminable --port $(PORT)
+
+test: $(VENV)/dev.stamp  ## the suite, by pytest with the coverage gate and by trial
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
+	$(BIN)/trial tests
+
+check: $(VENV)/dev.stamp  ## lint, format, types, floors
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_floors.py
+
+docs: $(VENV)/dev.stamp  ## docs/_build/html; the prose links to the API, so that comes first
+	$(BIN)/python -m pydoctor -q
+	$(BIN)/sphinx-build -n -W --keep-going -q docs docs/_build/html
+
+bench: $(VENV)/dev.stamp  ## the figures in the README; BENCH=--full for all the runs
+	$(BIN)/python benchmarks/run.py $(BENCH)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info docs/_build _trial_temp* .coverage* \
+	  .hypothesis .mypy_cache .pytest_cache .ruff_cache twistd.pid twistd.log
+	find . -name __pycache__ -prune -exec rm -rf {} +
+	find . -name dropin.cache -delete
+
+$(VENV)/pyvenv.cfg:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/serve.stamp: setup.py pyproject.toml | $(VENV)/pyvenv.cfg
+	$(BIN)/pip install -q -e '.[progress,http2]'
+	@touch $@
+
+$(VENV)/dev.stamp: setup.py pyproject.toml | $(VENV)/pyvenv.cfg
+	$(BIN)/pip install -q -e '.[dev]'
+	@touch $@

@@ -1,0 +1,3 @@
+"""
+Tests with real sockets and real processes.
+"""
