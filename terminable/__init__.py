@@ -1,0 +1,37 @@
+"""
+Ends any Twisted server on demand: politely, at once, without a gap, in sight.
+"""
+
+from __future__ import annotations
+
+from terminable.errors import CannotAttach, InvalidOption, NotServing, TerminableError
+from terminable.interfaces import IDrainer, IHintingDrainer, ITerminationObserver
+from terminable.policy.ledger import Outcome, Report, State
+from terminable.policy.phases import Phase
+from terminable.policy.schedule import Schedule
+from terminable.service import TerminableService
+from terminable.terminator import Terminator
+from terminable.tracking.connection import Connection
+from terminable.tracking.factory import TerminableFactory, TerminableProtocol
+
+__all__ = [
+    "CannotAttach",
+    "Connection",
+    "IDrainer",
+    "IHintingDrainer",
+    "ITerminationObserver",
+    "InvalidOption",
+    "NotServing",
+    "Outcome",
+    "Phase",
+    "Report",
+    "Schedule",
+    "State",
+    "TerminableError",
+    "TerminableFactory",
+    "TerminableProtocol",
+    "TerminableService",
+    "Terminator",
+]
+
+__version__ = "0.1.0"

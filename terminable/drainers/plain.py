@@ -1,0 +1,67 @@
+"""
+A drainer that only knows L{IDrainer}'s two methods, made complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from zope.interface import implementer
+
+from terminable.interfaces import IDrainer, IHintingDrainer
+
+
+@implementer(IHintingDrainer)
+class PlainDrainer:
+    """
+    What the terminator asks of everybody, for a drainer that can only say whether
+    it is busy, and end: it is told to end as soon as that harms nobody, that is at
+    once while something is in flight, and at the end of the idle grace otherwise.
+    """
+
+    silent = False
+
+    def __init__(self, drainer: IDrainer) -> None:
+        self._inner = drainer
+        self._told = False
+
+    def isBusy(self) -> bool:
+        """
+        See L{IDrainer.isBusy}.
+        """
+        return bool(self._inner.isBusy())
+
+    def hint(self, idle: Callable[[], None]) -> None:
+        """
+        There is no hint.
+        """
+
+    def drain(self) -> None:
+        """
+        See L{IDrainer.drain}; passed on once.
+        """
+        if not self._told:
+            self._told = True
+            self._inner.drain()
+
+    def describe(self) -> str:
+        """
+        Nothing is known.
+        """
+        return ""
+
+    def lastWord(self, retryAfter: int) -> str:
+        """
+        There is none.
+        """
+        return ""
+
+
+def fullDrainer(drainer: IDrainer) -> IHintingDrainer:
+    """
+    C{drainer} itself if it knows everything that L{IHintingDrainer} asks for, else
+    a L{PlainDrainer} around it.
+    """
+    if IHintingDrainer.providedBy(drainer):
+        return drainer
+    return PlainDrainer(drainer)

@@ -1,0 +1,319 @@
+"""
+One drain: every live connection is told, finishes, and goes.
+
+What to do to a connection, and when, is here; whether it is time is for the
+terminator to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from twisted.logger import Logger
+
+from terminable.drainers.plain import PlainDrainer
+from terminable.policy.ledger import Ledger, Outcome, State
+from terminable.policy.schedule import LAST_WORD, Schedule
+from terminable.slices import Slices
+from terminable.tracking import lingering
+from terminable.tracking.connection import Connection
+from terminable.tracking.layers import hasUnread, unsent, unsentHere
+
+#: A connection that looks idle while something unread lies in the kernel is looked
+#: at again after this many seconds, at most this often.
+LOOK_AGAIN = 0.02
+LOOKS = 5
+
+#: A client that does not pause has its next request here one round trip after the
+#: last byte of an answer; it is given so many, and no less than so many seconds.
+ROUND_TRIPS = 4
+AT_LEAST = 0.05
+
+_log = Logger()
+
+
+class Drain:
+    """
+    The live connections while they are being ended.
+    """
+
+    def __init__(self, reactor: Any, ledger: Ledger[Any], schedule: Schedule) -> None:
+        self._reactor = reactor
+        self._ledger = ledger
+        self._schedule = schedule
+        self._slices = Slices(reactor)
+        # Only those that there is something to remember of: idle ones come by the
+        # ten thousand.
+        self._connections: dict[Any, Connection] = {}
+        self._begun: set[Any] = set()
+        self._calls: set[Any] = set()
+        self._words: set[Any] = set()
+        self._draining = False
+        self._losing = False
+
+    @property
+    def longest(self) -> float:
+        """
+        The longest time, in seconds, that one turn of the reactor has spent here.
+        """
+        return self._slices.longest
+
+    def connection(self, transport: Any) -> Connection:
+        """
+        What is known of a live connection.
+        """
+        known = self._connections.get(transport)
+        return known or Connection(transport, self._ledger.live[transport])
+
+    def _remembered(self, transport: Any) -> Connection:
+        known = self._connections.get(transport)
+        if known is None:
+            known = self._connections[transport] = self.connection(transport)
+        return known
+
+    # -- the beginning
+
+    def hintAll(self) -> None:
+        """
+        Every peer is to be told with its next answer; nobody has to go yet.
+        """
+        self._slices.each(self._ledger.live, self._begin)
+
+    def drainAll(self) -> None:
+        """
+        The same, and who is busy finishes.
+        """
+        self._draining = True
+        self._slices.each(self._ledger.live, self._begin)
+
+    def late(self, transport: Any) -> None:
+        """
+        A connection was accepted although the end has begun: begin with it before
+        its first byte is read.
+        """
+        if not hasattr(transport, "doRead"):
+            self._reactor.callLater(0, self._begin, transport)
+            return
+        until = self._reactor.seconds() + self._schedule.idleGrace
+
+        def doRead() -> Any:
+            vars(transport).pop("doRead", None)
+            self._begin(transport)
+            return transport.doRead()
+
+        transport.doRead = doRead
+        self._remembered(transport).notBefore = until
+
+    def _begin(self, transport: Any) -> None:
+        if transport not in self._ledger:
+            return
+        connection = self.connection(transport)
+        try:
+            self._hint(transport, connection)
+        except Exception:
+            _log.failure("cannot begin to drain {connection}", connection=connection)
+
+    def _hint(self, transport: Any, connection: Connection) -> None:
+        if transport not in self._begun:
+            self._begun.add(transport)
+            lingering.install(transport, self._reactor, self._schedule)
+            connection.drainer.hint(partial(self._becameIdle, transport))
+        plain = isinstance(connection.drainer, PlainDrainer)
+        busy = connection.isBusy()
+        if busy or plain:
+            self._connections[transport] = connection
+        if busy:
+            self._ledger.sawBusy(transport)
+            if plain and self._draining:
+                connection.told = True
+                connection.drainer.drain()
+
+    def _becameIdle(self, transport: Any) -> None:
+        """
+        An answer has gone out that could not carry the hint: its client may already
+        have sent the next request.
+        """
+        if self._losing and transport in self._ledger:
+            self._later(self._chance(transport), self._settle, transport)
+
+    def _chance(self, transport: Any) -> float:
+        away = self._remembered(transport).roundTrip() * ROUND_TRIPS
+        return min(max(away, AT_LEAST), self._schedule.idleGrace)
+
+    # -- the end of the idle grace
+
+    def loseIdle(self) -> None:
+        """
+        Lose what has nothing in flight, after a last look.
+        """
+        self._losing = True
+        self._slices.each(self._ledger.live, self._settle)
+
+    def _settle(self, transport: Any, looks: int = 0) -> None:
+        if transport not in self._ledger:
+            return
+        if transport not in self._begun:
+            self._begin(transport)
+        connection = self.connection(transport)
+        early = connection.notBefore - self._reactor.seconds()
+        if early > 0:
+            self._later(early, self._settle, transport)
+            return
+        if looks < LOOKS and not connection.isOpening() and hasUnread(transport):
+            self._later(LOOK_AGAIN, self._settle, transport, looks + 1)
+            return
+        if self._stillTaking(connection):
+            self._connections[transport] = connection
+            self._later(self._chance(transport), self._settle, transport, looks)
+            return
+        connection.told = True
+        if connection.isLeaving():
+            self._ledger.sawBusy(transport)
+        else:
+            self._part(transport, connection)
+
+    def _stillTaking(self, connection: Connection) -> bool:
+        """
+        Whether the peer is still taking an answer that we are done with, and has
+        taken some of it since we last looked.
+        """
+        before, connection.unconfirmed = connection.unconfirmed, unsent(connection.transport)
+        if not connection.unconfirmed or connection.isBusy():
+            return False
+        return before is None or connection.unconfirmed < before
+
+    def _part(self, transport: Any, connection: Connection) -> None:
+        state = connection.state()
+        if state is State.BUSY:
+            self._ledger.sawBusy(transport)
+        elif state in (State.OPENING, State.NEW):
+            self._name(connection, state, Outcome.IDLE)
+        if state is State.OPENING or (state is not State.BUSY and self._silent(connection)):
+            self._begun.discard(transport)
+            lingering.loseIdle(transport)
+        else:
+            self._connections[transport] = connection
+            connection.drainer.drain()
+
+    def _silent(self, connection: Connection) -> bool:
+        return bool(connection.drainer.silent) and not getattr(
+            connection.drainer, "upgraded", False
+        )
+
+    # -- the deadline
+
+    def cutAll(self, words: bool, done: Callable[[], object]) -> None:
+        """
+        End every connection now.
+
+        @param words: whether a last word may be said before.
+        @param done: called when all were told; they end in the next moments.
+        """
+        self._slices.each(self._ledger.live, partial(self._cut, words), done)
+
+    def _cut(self, words: bool, transport: Any) -> None:
+        if transport not in self._ledger:
+            return
+        if transport in self._words:
+            self._cutOff(transport)
+            return
+        connection = self._remembered(transport)
+        state = connection.state()
+        if state is not State.BUSY and not connection.told:
+            if state in (State.OPENING, State.NEW):
+                self._name(connection, state, Outcome.IDLE)
+            lingering.loseIdle(transport)
+            return
+        entry = connection.entry(self._reactor.seconds(), state, Outcome.ABORTED)
+        word = self._lastWord(connection) if words else ""
+        self._ledger.name(entry.withWord(word))
+        self._ledger.sawAbort(transport)
+        if word:
+            self._words.add(transport)
+            self._later(LAST_WORD, self._cutOff, transport)
+        else:
+            self._abort(transport)
+
+    def _lastWord(self, connection: Connection) -> str:
+        try:
+            lingering.install(connection.transport, self._reactor, self._schedule)
+            return str(connection.drainer.lastWord(self._schedule.retryAfter))
+        except Exception:
+            _log.failure("{connection} could not say its last word", connection=connection)
+            return ""
+
+    def _cutOff(self, transport: Any) -> None:
+        """
+        The last word had its time.  If it has left this process, the kernel goes on
+        delivering it after an orderly close.
+        """
+        if transport not in self._ledger:
+            return
+        if unsentHere(transport):
+            self._abort(transport)
+        else:
+            transport.connectionLost(lingering.DONE)
+
+    def _abort(self, transport: Any) -> None:
+        end = getattr(transport, "abortConnection", None) or transport.loseConnection
+        end()
+
+    # -- what is left
+
+    def last(self, transport: Any) -> Connection | None:
+        """
+        What will have to be known of a connection that is about to be over: nothing
+        before its drain began, or if nothing was in flight.
+        """
+        if transport not in self._begun or transport not in self._ledger:
+            return None
+        connection = self.connection(transport)
+        connection.keep()
+        return connection
+
+    def ended(self, transport: Any, last: Connection | None) -> None:
+        """
+        A connection is over: put it into the account.
+        """
+        self._connections.pop(transport, None)
+        self._begun.discard(transport)
+        unfinished = last is not None and last.isUnfinished()
+        outcome = self._ledger.end(transport, unfinished)
+        if last is not None and outcome is Outcome.LEFT:
+            self._name(last, State.BUSY, outcome)
+
+    def giveUp(self) -> None:
+        """
+        Forget those that did not even end when they were aborted.
+        """
+        for transport in self._ledger:
+            _log.error("{transport} did not end when it was aborted", transport=transport)
+            self._ledger.sawAbort(transport)
+            self._ledger.end(transport)
+
+    def stop(self) -> None:
+        """
+        The drain is over: leave no delayed call behind.
+        """
+        for call in self._calls:
+            if call.active():
+                call.cancel()
+        self._calls.clear()
+        self._connections.clear()
+        self._begun.clear()
+
+    def _name(self, connection: Connection, state: State, outcome: Outcome) -> None:
+        self._ledger.name(connection.entry(self._reactor.seconds(), state, outcome))
+
+    def _later(self, delay: float, work: Callable[..., object], *args: object) -> None:
+        def run() -> None:
+            self._calls.discard(call)
+            try:
+                work(*args)
+            except Exception:
+                _log.failure("{work} failed", work=work)
+
+        call = self._reactor.callLater(delay, run)
+        self._calls.add(call)

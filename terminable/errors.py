@@ -1,0 +1,42 @@
+"""
+What C{terminable} may raise.
+"""
+
+from __future__ import annotations
+
+
+class TerminableError(Exception):
+    """
+    The base of every error that C{terminable} raises itself.
+    """
+
+
+class InvalidOption(TerminableError, ValueError):
+    """
+    A setting has a value that cannot be meant.
+
+    @ivar option: the name of the setting, as its reader typed it.
+    @ivar value: what was given.
+    @ivar expected: what would have been accepted, in words.
+    """
+
+    def __init__(self, option: str, value: object, expected: str) -> None:
+        super().__init__(option, value, expected)
+        self.option = option
+        self.value = value
+        self.expected = expected
+
+    def __str__(self) -> str:
+        return f"{self.option}: {self.value!r} given, expected {self.expected}"
+
+
+class NotServing(TerminableError):
+    """
+    The call makes sense only while the terminator is serving (or suspended).
+    """
+
+
+class CannotAttach(TerminableError):
+    """
+    The object is not a listening port whose connections can be recorded.
+    """

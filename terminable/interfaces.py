@@ -1,0 +1,111 @@
+"""
+The words: what a user of C{terminable} may implement.
+
+Only L{IDrainer} is needed to make a protocol say goodbye in its own words; the
+rest is for protocols with more to tell, and for those who want to watch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from zope.interface import Attribute, Interface
+
+if TYPE_CHECKING:
+    from terminable.policy.ledger import Report
+    from terminable.policy.phases import Phase
+
+
+class IDrainer(Interface):
+    """
+    How one connection ends politely.
+
+    A protocol may provide this itself, or an adapter from the protocol's class
+    or interface may be registered (L{twisted.python.components.registerAdapter}).
+    The adapter is made when a stop begins, kept as long as the connection's
+    protocol stays the same object, and made anew when it is exchanged.
+
+    An exception raised by any of these methods is logged and costs this
+    connection alone: it is aborted at the deadline if it has not ended before.
+    """
+
+    def isBusy() -> bool:
+        """
+        Is something in flight: received in part, being worked on, or answered in
+        part?  Must be cheap and without side effects.  A busy connection is given
+        until the deadline, an idle one until the end of the idle grace.
+        """
+
+    def drain() -> None:
+        """
+        Say goodbye, take nothing new, and lose the connection as soon as nothing
+        is in flight.
+
+        Called once: for a busy connection when the drain begins, for an idle one
+        at the end of its idle grace.  Losing the connection is
+        C{transport.loseConnection()}, as ever: what was written before arrives.
+        """
+
+
+class IHintingDrainer(IDrainer):
+    """
+    A drainer for protocols that can tell the peer, together with an answer, that
+    this answer is the last (HTTP's C{Connection: close}).
+    """
+
+    silent = Attribute(
+        """
+        C{True} if an idle connection has nothing to say before it is lost, so
+        that it may be lost without L{IDrainer.drain} being called.
+        """
+    )
+
+    def hint(idle: Callable[[], None]) -> None:
+        """
+        From now on, end the connection with its next answer.  Called once, when
+        the drain begins (or at the start of the quiesce time), and for connections
+        accepted after that before their first byte is read.
+
+        @param idle: to be called each time that the connection has become idle
+            without having said goodbye, so that nobody has to poll for it.
+        """
+
+    def describe() -> str:
+        """
+        What is in flight, for people: C{"GET /export"}; an empty string if nothing
+        is or if it cannot be told.
+        """
+
+    def lastWord(retryAfter: int) -> str:
+        """
+        The deadline has come: write one last word if the protocol has one for this
+        moment (HTTP: 503 or 408).  Must not wait for anything.
+
+        @param retryAfter: seconds after which the peer may try again.
+        @return: what was said, in short (C{"503"}); an empty string if nothing was.
+        """
+
+
+class ITerminationObserver(Interface):
+    """
+    Somebody who wants to know how a stop proceeds: logs, metrics, a supervisor.
+
+    An exception in an observer is logged and changes nothing.
+    """
+
+    def phaseChanged(old: Phase, new: Phase) -> None:
+        """
+        The terminator went from one phase to another.
+        """
+
+    def portsClosed() -> None:
+        """
+        All ports are gone and may be listened on by somebody else; connections may
+        still be draining.
+        """
+
+    def terminated(report: Report) -> None:
+        """
+        The stop is over.
+        """

@@ -1,0 +1,123 @@
+"""
+The phase table, set in motion: events in, effects out, one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.logger import Logger
+
+from terminable.policy.phases import Effect, Event, Phase, step
+from terminable.policy.schedule import Times
+
+_log = Logger()
+
+
+class Machine:
+    """
+    Where a stop stands, and what drives it.
+
+    Whatever is done in consequence of an event may cause further events; they wait
+    until it is done.  Whoever is told of it is told after that, when everything is
+    in order and anything may be asked for again.
+
+    @ivar phase: where we are.
+    @ivar times: the points in time of the stop, once it was asked for.
+    """
+
+    def __init__(self, reactor: Any, effects: dict[Effect, Callable[[], object]]) -> None:
+        """
+        @param effects: how each effect is carried out.
+        """
+        self._reactor = reactor
+        self._effects = effects
+        self._events: list[Event] = []
+        self._news: list[Callable[[], object]] = []
+        self._running = False
+        self._timers: list[Any] = []
+        self.phase = Phase.SERVING
+        self.times: Times | None = None
+        self.changed: Callable[[Phase, Phase], object] = lambda old, new: None
+
+    def feed(self, event: Event) -> None:
+        """
+        Something has happened.
+        """
+        self._events.append(event)
+        if self._running:
+            return
+        self._running = True
+        try:
+            while self._events:
+                self._step(self._events.pop(0))
+        finally:
+            self._running = False
+        self._spread()
+
+    def _step(self, event: Event) -> None:
+        before = self.phase
+        self.phase, effects = step(before, event)
+        for effect in effects:
+            self._effects[effect]()
+        if self.phase is not before:
+            self.changed(before, self.phase)
+            self.setTimers()
+
+    def later(self, news: Callable[[], object]) -> None:
+        """
+        Call C{news} when everything is in order; what it raises is logged.
+        """
+        self._news.append(news)
+        if not self._running:
+            self._spread()
+
+    def _spread(self) -> None:
+        while self._news and not self._running:
+            news = self._news.pop(0)
+            try:
+                news()
+            except Exception:
+                _log.failure("{news} failed", news=news)
+
+    # -- time
+
+    def setTimers(self) -> None:
+        """
+        Have the events of the times to come happen in time.
+        """
+        self.stopTimers()
+        if self.times is None:
+            return
+        first = {
+            Phase.QUIESCING: (self.times.quiesced, Event.QUIESCED),
+            Phase.DRAINING: (self.times.idleOver, Event.IDLE_OVER),
+        }.get(self.phase)
+        if first is not None:
+            for when, event in ((self.times.deadline, Event.DEADLINE), first):
+                self._at(when, event)
+
+    def _at(self, when: float | None, event: Event) -> None:
+        if when is None:
+            return
+        delay = when - self._reactor.seconds()
+        if delay <= 0:
+            self.feed(event)
+        else:
+            self.feedLater(delay, event)
+
+    def feedLater(self, delay: float, event: Event) -> None:
+        """
+        Have an event happen after C{delay} seconds, unless the timers are set anew.
+        """
+        self._timers.append(self._reactor.callLater(delay, self.feed, event))
+
+    def stopTimers(self) -> None:
+        """
+        Leave no delayed call behind.
+        """
+        for timer in self._timers:
+            if timer.active():
+                timer.cancel()
+        self._timers.clear()

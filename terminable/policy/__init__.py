@@ -1,0 +1,3 @@
+"""
+Decisions: pure, without Twisted, clocks or Deferreds.
+"""

@@ -1,0 +1,290 @@
+"""
+Who is connected, since when, and what came of them.
+
+Rules:
+ - a connection is opened once and ended once; everything is counted once, so that
+   the totals of a report add up to the connections opened;
+ - what came of it is decided when it ends, from the marks it got on the way: an
+   abort outweighs everything, then whether something is left unfinished, then
+   whether anything was in flight since the stop began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Generic, TypeVar
+
+from terminable.policy.phases import Phase
+
+Key = TypeVar("Key", bound=Hashable)
+
+#: How many connections a report names; the others are only counted.
+NAMED = 10_000
+
+#: How many of each kind its text shows.
+SHOWN = 20
+
+
+class State(Enum):
+    """
+    What a live connection is doing.
+    """
+
+    OPENING = "opening"
+    NEW = "new"
+    IDLE = "idle"
+    BUSY = "busy"
+    UPGRADED = "upgraded"
+
+
+class Outcome(Enum):
+    """
+    What came of a connection.
+    """
+
+    BEFORE = "before"
+    IDLE = "idle"
+    FINISHED = "finished"
+    LEFT = "left"
+    ABORTED = "aborted"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """
+    One connection in a report.
+
+    @ivar peer: who it was.
+    @ivar protocol: the name of the protocol's class, or what the protocol calls itself.
+    @ivar doing: what was in flight (C{"GET /export"}), or an empty string.
+    @ivar state: what it was doing when we last looked.
+    @ivar age: seconds since it was accepted.
+    @ivar unsent: bytes that the peer had not yet taken.
+    @ivar outcome: what came of it.
+    @ivar told: the last word it was given (C{"503"}), or an empty string.
+    """
+
+    peer: str
+    protocol: str
+    doing: str
+    state: State
+    age: float
+    unsent: int
+    outcome: Outcome
+    told: str = ""
+
+    def withWord(self, told: str) -> Entry:
+        """
+        The same with the last word that it was given.
+        """
+        return replace(self, told=told)
+
+    def __str__(self) -> str:
+        what = self.doing or f"{self.state.value} {self.protocol}"
+        unsent = f", {self.unsent} bytes unsent" if self.unsent else ""
+        told = f", told {self.told}" if self.told else ""
+        return f"{what} from {self.peer}, {self.age:.1f} s{unsent}{told}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """
+    What a stop came to.  C{before + idle + finished + left + aborted == opened}.
+
+    @ivar opened: connections since listening began.
+    @ivar before: those that had ended when the stop was asked for.
+    @ivar idle: those that had nothing in flight from then on.
+    @ivar finished: those that had something in flight, and completed it.
+    @ivar left: those whose peer went away with something in flight.
+    @ivar aborted: stragglers; each is among the C{entries}.
+    @ivar seconds: how long the stop took.
+    @ivar entries: every connection that did not simply end idle or finished:
+        aborted, left, or ended while it was opening or before it ever spoke.
+    """
+
+    opened: int
+    before: int
+    idle: int
+    finished: int
+    left: int
+    aborted: int
+    seconds: float
+    entries: tuple[Entry, ...]
+
+    @property
+    def graceful(self) -> bool:
+        """
+        Whether nobody had to be aborted.
+        """
+        return not self.aborted
+
+    @property
+    def stragglers(self) -> tuple[Entry, ...]:
+        """
+        The connections that were aborted.
+        """
+        return tuple(entry for entry in self.entries if entry.outcome is Outcome.ABORTED)
+
+    def __str__(self) -> str:
+        counts = f"{self.idle} idle, {self.finished} finished"
+        if self.left:
+            counts += f", {self.left} left"
+        counts += f", {self.aborted} aborted after {self.seconds:.1f} s"
+        others = [entry for entry in self.entries if entry.outcome is not Outcome.ABORTED]
+        named = _named("aborted", list(self.stragglers)) + _named("also ended", others)
+        return "; ".join([counts, *named])
+
+
+def _named(what: str, entries: list[Entry]) -> list[str]:
+    if not entries:
+        return []
+    shown = [str(entry) for entry in entries[:SHOWN]]
+    if len(entries) > SHOWN:
+        shown.append(f"and {len(entries) - SHOWN} more")
+    return [f"{what}: " + " | ".join(shown)]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """
+    How far a stop is.
+
+    @ivar busy: connections that have, or have had, something in flight and live.
+    @ivar idle: the other live connections.
+    @ivar left: seconds until the deadline; C{None} if there is none.
+    @ivar oldest: of the busy ones that which was opened first.
+    """
+
+    phase: Phase
+    busy: int
+    idle: int
+    left: float | None
+    oldest: Entry | None
+
+    def __str__(self) -> str:
+        text = f"{self.phase.value}: {self.busy} busy, {self.idle} idle"
+        if self.left is not None:
+            text += f", {self.left:.1f} s left"
+        return text + (f": {self.oldest}" if self.oldest else "")
+
+
+@dataclass
+class Ledger(Generic[Key]):
+    """
+    The account of one server, from its first port to its report.
+
+    @ivar live: when each live connection was opened, oldest first.
+    @ivar opened: how many there have been.
+    """
+
+    live: dict[Key, float] = field(default_factory=dict)
+    opened: int = 0
+    _began: float | None = None
+    _busy: set[Key] = field(default_factory=set)
+    _aborted: set[Key] = field(default_factory=set)
+    _totals: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
+    _entries: list[Entry] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.live)
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self.live
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(list(self.live))
+
+    @property
+    def busy(self) -> int:
+        """
+        How many live connections have been busy since the stop began.
+        """
+        return len(self._busy)
+
+    def busyKeys(self) -> Iterator[Key]:
+        """
+        Those connections, in no order.
+        """
+        return iter(self._busy)
+
+    def open(self, key: Key, now: float) -> bool:
+        """
+        A connection was accepted.
+
+        @return: whether it was not known before.
+        """
+        if key in self.live:
+            return False
+        self.live[key] = now
+        self.opened += 1
+        return True
+
+    def beginStop(self, now: float) -> None:
+        """
+        The stop was asked for; a second time changes nothing.
+        """
+        if self._began is None:
+            self._began = now
+
+    def sawBusy(self, key: Key) -> None:
+        """
+        The connection has something in flight.
+        """
+        if key in self.live:
+            self._busy.add(key)
+
+    def sawAbort(self, key: Key) -> None:
+        """
+        The connection is being aborted.
+        """
+        if key in self.live:
+            self._aborted.add(key)
+
+    def end(self, key: Key, unfinished: bool = False) -> Outcome | None:
+        """
+        The connection has ended.
+
+        @param unfinished: something is still in flight, and never will be complete.
+        @return: what came of it; C{None} if it was not live.
+        """
+        if self.live.pop(key, None) is None:
+            return None
+        outcome = self._outcome(key, unfinished)
+        self._busy.discard(key)
+        self._aborted.discard(key)
+        self._totals[outcome] += 1
+        return outcome
+
+    def _outcome(self, key: Key, unfinished: bool) -> Outcome:
+        if key in self._aborted:
+            return Outcome.ABORTED
+        if self._began is None:
+            return Outcome.BEFORE
+        if unfinished:
+            return Outcome.LEFT
+        return Outcome.FINISHED if key in self._busy else Outcome.IDLE
+
+    def name(self, entry: Entry) -> None:
+        """
+        Put a connection into the report by name.
+        """
+        if len(self._entries) < NAMED:
+            self._entries.append(entry)
+
+    def report(self, now: float) -> Report:
+        """
+        The account as it stands.
+        """
+        totals = self._totals
+        return Report(
+            opened=self.opened,
+            before=totals[Outcome.BEFORE],
+            idle=totals[Outcome.IDLE],
+            finished=totals[Outcome.FINISHED],
+            left=totals[Outcome.LEFT],
+            aborted=totals[Outcome.ABORTED],
+            seconds=0.0 if self._began is None else now - self._began,
+            entries=tuple(self._entries),
+        )

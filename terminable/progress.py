@@ -1,0 +1,99 @@
+"""
+What an operator sees of a stop: a line a second, and what it came to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from terminable.interfaces import ITerminationObserver
+from terminable.policy.ledger import Report
+from terminable.policy.phases import Phase
+from terminable.signals import abortOnSecondSignal
+from terminable.terminator import Terminator
+
+#: Seconds between two lines.
+INTERVAL = 1.0
+
+_log = Logger()
+
+
+def logLine(line: str) -> None:
+    """
+    Show progress on the log.
+    """
+    _log.info("{line}", line=line)
+
+
+@implementer(ITerminationObserver)
+class ProgressLines:
+    """
+    Shows how a stop proceeds, once a second.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        terminator: Terminator,
+        show: Callable[[str], object] = logLine,
+        hide: Callable[[], object] = lambda: None,
+    ) -> None:
+        """
+        @param show: called with each line.
+        @param hide: called when there will be no more.
+        """
+        self._reactor = reactor
+        self._terminator = terminator
+        self._show = show
+        self._hide = hide
+        self._call: Any = None
+
+    def phaseChanged(self, old: Phase, new: Phase) -> None:
+        """
+        See L{ITerminationObserver.phaseChanged}.
+        """
+        if new.stopping and self._call is None:
+            self._next()
+        elif new is Phase.TERMINATED:
+            self._stop()
+
+    def _next(self) -> None:
+        self._call = self._reactor.callLater(INTERVAL, self._tick)
+
+    def _tick(self) -> None:
+        self._show(str(self._terminator.progress()))
+        self._next()
+
+    def _stop(self) -> None:
+        call, self._call = self._call, None
+        if call is not None and call.active():
+            call.cancel()
+            self._hide()
+
+    def portsClosed(self) -> None:
+        """
+        See L{ITerminationObserver.portsClosed}.
+        """
+
+    def terminated(self, report: Report) -> None:
+        """
+        See L{ITerminationObserver.terminated}.
+        """
+
+
+def watch(
+    reactor: Any,
+    terminator: Terminator,
+    show: Callable[[str], object] = logLine,
+    hide: Callable[[], object] = lambda: None,
+) -> None:
+    """
+    Treat a terminator as an operator expects it: progress is shown, and a second
+    signal aborts.
+    """
+    terminator.addObserver(ProgressLines(reactor, terminator, show, hide))
+    abortOnSecondSignal(reactor, terminator)

@@ -1,0 +1,124 @@
+"""
+The application author's door: a service that ends before what it depends on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.application.service import IService, MultiService, Service
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.interfaces import IProtocolFactory, IStreamServerEndpoint
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from terminable.terminator import Terminator
+
+_log = Logger()
+
+
+class TerminableService(MultiService):
+    """
+    Serves through a L{Terminator}, after its child services have started, and until
+    before they are stopped.
+
+    Started, it starts its children in order, and accepts connections last.  Stopped,
+    it drains first; then it stops its children one after the other, the last added
+    first, each when the one before has stopped, so that a database outlives the
+    requests that use it.  A child that fails to stop is logged, and the next one is
+    stopped.  It may be started again.
+    """
+
+    def __init__(self, terminator: Terminator) -> None:
+        """
+        @param terminator: may also have ports of its own; they end with the service.
+        """
+        MultiService.__init__(self)
+        self.terminator = terminator
+        self._wanted: list[tuple[IStreamServerEndpoint, IProtocolFactory]] = []
+        self._bound: list[Any] = []
+        self._binding = False
+
+    def listenOn(self, endpoint: IStreamServerEndpoint, factory: IProtocolFactory) -> None:
+        """
+        Serve C{factory} on C{endpoint} while this service runs; at once if it runs.
+        """
+        self._wanted.append((endpoint, factory))
+        if self.running:
+            self._listen(endpoint, factory).addErrback(self._cannotListen, endpoint)
+
+    def privilegedStartService(self) -> None:
+        """
+        Bind the ports, for which rights may be needed that are given up next; those
+        who connect from now on wait in the kernel until L{startService}.
+
+        @raise Exception: whatever an endpoint fails with at once; no port is left
+            listening then.
+        """
+        MultiService.privilegedStartService(self)
+        self._bind()
+        for port in self._bound:
+            port.stopReading()
+
+    def startService(self) -> None:
+        """
+        Start the children, then accept connections.
+
+        @raise Exception: as in L{privilegedStartService}.
+        """
+        MultiService.startService(self)
+        if not self._binding:
+            self._bind()
+        for port in self._bound:
+            port.startReading()
+
+    def _bind(self) -> None:
+        self._binding = True
+        for endpoint, factory in self._wanted:
+            failures: list[Failure] = []
+            listening = self._listen(endpoint, factory)
+            listening.addErrback(failures.append)
+            if failures:
+                self._unbind()
+                failures[0].raiseException()
+            listening.addErrback(self._cannotListen, endpoint)
+
+    def _listen(self, endpoint: Any, factory: Any) -> Deferred[Any]:
+        def bound(port: Any) -> None:
+            if hasattr(port, "stopReading"):
+                self._bound.append(port)
+
+        return self.terminator.listen(endpoint, factory).addCallback(bound)
+
+    def _cannotListen(self, failure: Failure, endpoint: object) -> None:
+        _log.failure("cannot listen on {endpoint}", failure, endpoint=endpoint)
+
+    def _unbind(self) -> None:
+        self._binding = False
+        self._bound.clear()
+        self.terminator.abort()
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Drain, then stop the children.
+
+        @return: fires when the last child has stopped.
+        """
+        Service.stopService(self)
+        self._binding = False
+        self._bound.clear()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        await self.terminator.terminate()
+        for child in reversed(list(self)):
+            try:
+                await maybeDeferred(child.stopService)
+            except Exception:
+                _log.failure("{child} failed to stop", child=child)
+
+    def removeService(self, service: IService) -> Deferred[Any]:
+        """
+        Let a child go; it is stopped if this service runs.
+        """
+        return succeed(None) if (d := MultiService.removeService(self, service)) is None else d

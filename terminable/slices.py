@@ -1,0 +1,111 @@
+"""
+Doing something to very many connections without standing in anybody's way.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Collection, Iterator
+from typing import TypeVar
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+Item = TypeVar("Item")
+
+#: How long our own work may take in one turn of the reactor, in seconds.
+BUDGET = 0.002
+
+#: From how many items on the garbage collector has to wait.
+MANY = 500
+
+_log = Logger()
+
+
+class Collector:
+    """
+    Keeps Python's cyclic garbage collector from running while very many connections
+    are being ended.
+
+    What we allocate for them would start a full collection, which walks through every
+    object of the process: 150 ms at ten thousand connections, in one turn of the
+    reactor.  A moment later most of these objects are gone.
+    """
+
+    def __init__(self) -> None:
+        self._holders = 0
+        self._ours = False
+
+    def hold(self) -> None:
+        """
+        No collection until L{release} was called as often.
+        """
+        self._holders += 1
+        if self._holders == 1 and gc.isenabled():
+            gc.disable()
+            self._ours = True
+
+    def release(self) -> None:
+        """
+        Collect again, if nobody else has it wait and if it was we who stopped it.
+        """
+        self._holders -= 1
+        if not self._holders and self._ours:
+            self._ours = False
+            gc.enable()
+
+
+#: There is one garbage collector in a process.
+collector = Collector()
+
+
+class Slices:
+    """
+    Does work in slices, one for each turn of the reactor.
+
+    @ivar longest: the longest slice so far, in seconds.
+    """
+
+    def __init__(self, reactor: IReactorTime, budget: float = BUDGET) -> None:
+        self._reactor = reactor
+        self._budget = budget
+        self.longest = 0.0
+
+    def each(
+        self,
+        items: Collection[Item],
+        work: Callable[[Item], object],
+        done: Callable[[], object] = lambda: None,
+    ) -> None:
+        """
+        Call C{work} with every item that there is now, with the first ones before this
+        returns, then C{done}.  An exception is logged, and costs its item alone.
+        """
+        held = len(items) >= MANY
+        if held:
+            collector.hold()
+
+        def end() -> None:
+            if held:
+                collector.release()
+            done()
+
+        self._slice(iter(list(items)), work, end)
+
+    def _slice(
+        self, items: Iterator[Item], work: Callable[[Item], object], done: Callable[[], object]
+    ) -> None:
+        seconds = self._reactor.seconds
+        began = now = seconds()
+        for item in items:
+            try:
+                work(item)
+            except Exception:
+                _log.failure("{work} failed for {item}", work=work, item=item)
+            now = seconds()
+            if now - began >= self._budget:
+                self._reactor.callLater(0, self._slice, items, work, done)
+                break
+        else:
+            done()
+        self.longest = max(self.longest, now - began)

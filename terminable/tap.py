@@ -1,0 +1,317 @@
+"""
+C{twistd terminable}: our own server, or any other plugin, ended politely.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from twisted.application.service import IService, IServiceMaker
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.protocol import Factory
+from twisted.plugin import getPlugins
+from twisted.python.failure import Failure
+from twisted.python.reflect import namedAny
+from twisted.python.usage import Options as UsageOptions
+from twisted.python.usage import UsageError
+from twisted.web.resource import IResource
+from twisted.web.server import Site
+from twisted.web.static import File
+from twisted.web.wsgi import WSGIResource
+
+from terminable.demo import demoSite
+from terminable.endpoints import TerminableEndpoint, scheduleFrom
+from terminable.errors import InvalidOption, TerminableError
+from terminable.exitstatus import ExitStatus
+from terminable.ports import Listener, listeningPorts
+from terminable.progress import watch
+from terminable.service import TerminableService
+from terminable.terminal import progressOn
+from terminable.terminator import Terminator
+from terminable.tracking import transports
+
+#: Our times as typed here, and what a schedule calls them.
+_TIMES = {
+    "--grace": "gracePeriod",
+    "--idle-grace": "idleGrace",
+    "--quiesce": "quiesce",
+    "--linger": "linger",
+}
+_CONTENT = ("path", "class", "wsgi", "factory")
+_PORT = "a port number or an endpoint description such as tcp:8080:interface=127.0.0.1"
+
+Result = TypeVar("Result")
+
+
+class _Trial(Factory[Any]):
+    """
+    Listens for a moment, and says so on the log.
+    """
+
+    noisy = False
+
+    def logPrefix(self) -> str:
+        """
+        Twisted goes on: "starting on 8080".
+        """
+        return "A trial, to see whether that is possible,"
+
+
+class Options(UsageOptions):
+    """
+    The command line.
+    """
+
+    synopsis = "[options] [-- PLUGIN [options]]"
+    longdesc = (
+        "Serves a directory, a resource, a WSGI application, any protocol factory, or a small "
+        "demonstration, and ends without losing a request. After --, any other twistd plugin "
+        "is started instead, and all its ports end like that."
+    )
+    optParameters = [  # noqa: RUF012 - Twisted reads it from the class
+        ["path", None, None, "Serve the files of this directory."],
+        ["class", None, None, "Serve a resource class that needs no arguments, by dotted name."],
+        ["wsgi", None, None, "Serve a WSGI application, by dotted name."],
+        ["factory", None, None, "Serve a protocol factory, or what makes one, by dotted name."],
+        [
+            "grace",
+            None,
+            None,
+            "Seconds from the signal until stragglers are aborted. [default: 25]",
+        ],
+        ["idle-grace", None, None, "Seconds that idle connections are kept. [default: 1]"],
+        ["quiesce", None, None, "Seconds to go on accepting after the signal. [default: 0]"],
+        ["linger", None, None, "Seconds to wait for an answer to arrive. [default: 2]"],
+    ]
+    optFlags = [  # noqa: RUF012 - Twisted reads it from the class
+        ["fail-on-straggler", None, "Exit with 1 if a connection was aborted, 0 if none was."],
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["ports"] = []
+        self["plugin"] = ()
+        self.plugin: Any = None
+        self.pluginOptions: Any = None
+
+    def opt_port(self, port: str) -> None:
+        """
+        Listen on this port number or endpoint description. May be repeated.
+        [default: 8080]
+        """
+        self["ports"].append(port)
+
+    opt_p = opt_port
+
+    def parseArgs(self, *plugin: str) -> None:
+        """
+        What stands after C{--}.
+        """
+        self["plugin"] = plugin
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """
+        Parse the command line.
+
+        @raise SystemExit: with one line that says what is wrong; Twisted would print
+            the help and report success.
+        """
+        try:
+            super().parseOptions(options)
+        except (UsageError, TerminableError) as problem:
+            raise SystemExit(f"terminable: {problem}") from None
+
+    def postOptions(self) -> None:
+        """
+        Check what can be checked before anything is made.
+        """
+        self.schedule = scheduleFrom({f"--{name}": self[name] for name in self}, _TIMES)
+        given = [f"--{name}" for name in _CONTENT if self[name] is not None]
+        if len(given) > 1:
+            raise UsageError(f"{' and '.join(given)} exclude each other")
+        if self["plugin"]:
+            if given or self["ports"]:
+                raise UsageError(f"{(given or ['--port'])[0]} cannot be given with a plugin")
+            self._findPlugin(*self["plugin"])
+
+    def _findPlugin(self, name: str, *arguments: str) -> None:
+        if name == "terminable":
+            raise UsageError("-- terminable: expected another plugin")
+        for plugin in getPlugins(IServiceMaker):
+            if plugin.tapname == name:
+                break
+        else:
+            raise UsageError(f"-- {name}: expected the name of a twistd plugin")
+        self.plugin = plugin
+        self.pluginOptions = plugin.options()
+        self.pluginOptions.parent = self
+        self.pluginOptions.parseOptions(arguments)
+
+
+def _named(option: str, name: str, expected: str) -> Any:
+    """
+    Import what a dotted name names.
+    """
+    sys.path.insert(0, os.getcwd())
+    try:
+        return namedAny(name)
+    except Exception as problem:
+        reason = f"{type(problem).__name__}: {problem}".splitlines()[0]
+        raise InvalidOption(option, name, f"{expected} ({reason})") from None
+    finally:
+        sys.path.remove(os.getcwd())
+
+
+def _made(option: str, name: str, make: Callable[[], Result], expected: str) -> Result:
+    try:
+        return make()
+    except Exception as problem:
+        reason = f"{type(problem).__name__}: {problem}"
+        raise InvalidOption(option, name, f"{expected} ({reason})") from None
+
+
+def _directory(path: str, reactor: Any) -> Any:
+    if not os.path.isdir(path) or not os.access(path, os.R_OK | os.X_OK):
+        raise InvalidOption("--path", path, "a directory that can be read")
+    return Site(File(path), reactor=reactor)
+
+
+def _resource(name: str, reactor: Any) -> Any:
+    expected = "the dotted name of a resource class that needs no arguments"
+    made = _made("--class", name, _named("--class", name, expected), expected)
+    if not IResource.providedBy(made):
+        raise InvalidOption("--class", name, expected)
+    return Site(made, reactor=reactor)
+
+
+def _wsgi(name: str, reactor: Any) -> Any:
+    expected = "the dotted name of a WSGI application"
+    application = _named("--wsgi", name, expected)
+    if not callable(application):
+        raise InvalidOption("--wsgi", name, expected)
+    return Site(WSGIResource(reactor, reactor.getThreadPool(), application), reactor=reactor)
+
+
+def _factory(name: str, reactor: Any) -> Any:
+    expected = "the dotted name of a protocol factory, or of what makes one without arguments"
+    found = _named("--factory", name, expected)
+    if not IProtocolFactory.providedBy(found):
+        found = _made("--factory", name, found, expected)
+    if not IProtocolFactory.providedBy(found):
+        raise InvalidOption("--factory", name, expected)
+    return found
+
+
+_CONTENTS = {"path": _directory, "class": _resource, "wsgi": _wsgi, "factory": _factory}
+
+
+def contentOf(config: Options, reactor: Any) -> Any:
+    """
+    The factory to serve.
+
+    @raise InvalidOption: what was named is not there, or is something else.
+    """
+    for name, make in _CONTENTS.items():
+        if config[name] is not None:
+            return make(config[name], reactor)
+    return Site(demoSite(reactor), reactor=reactor)
+
+
+def endpointOf(port: str, reactor: Any) -> Any:
+    """
+    The endpoint that somebody meant.
+
+    @param port: a number, or a description.
+    @raise InvalidOption: neither, or one that nobody could listen on now.
+    """
+    description = f"tcp:{port}" if port.isdigit() else port
+    try:
+        endpoint = serverFromString(reactor, description)
+    except Exception as problem:
+        raise InvalidOption("--port", port, f"{_PORT} ({problem})") from None
+    if isinstance(endpoint, TerminableEndpoint):
+        raise InvalidOption("--port", port, "an endpoint without terminable: before it")
+    _try(endpoint, port, reactor)
+    return endpoint
+
+
+def _try(endpoint: Any, port: str, reactor: Any) -> None:
+    """
+    Listen for a moment, so that what is wrong is said before anything is started.
+    """
+    results: list[Any] = []
+    endpoint.listen(_Trial()).addBoth(results.append)
+    for result in results:
+        if isinstance(result, Failure):
+            reason = result.getErrorMessage()
+            raise InvalidOption("--port", port, f"a port that can be listened on ({reason})")
+        if not IListeningPort.providedBy(result):
+            raise InvalidOption("--port", port, "an endpoint with a listening port")
+        tried = Listener(result, reactor)
+        tried.close()
+        tried.release()
+
+
+class HostingService(TerminableService):
+    """
+    Runs another plugin's service, and ends its ports without its knowing.
+    """
+
+    def __init__(self, terminator: Terminator, reactor: Any, guest: IService) -> None:
+        super().__init__(terminator)
+        self._reactor = reactor
+        guest.setServiceParent(self)
+
+    def startService(self) -> None:
+        """
+        Start the guest, and take over its ports as soon as it has them.
+        """
+        super().startService()
+        self._reactor.callWhenRunning(self.takePorts)
+
+    def takePorts(self) -> None:
+        """
+        Attach to every port of this process that nobody has attached to.
+        """
+        if self.running:
+            for port in listeningPorts(self._reactor):
+                if transports.canAttach(port):
+                    self.terminator.attach(port)
+
+    def stopService(self) -> Any:
+        """
+        Drain, also the ports that were opened since, then stop the guest.
+        """
+        self.takePorts()
+        return super().stopService()
+
+
+def makeService(config: Options) -> TerminableService:
+    """
+    Make the service that the command line describes.
+
+    @raise SystemExit: with one line that names the option, what was given, and what
+        was expected; nothing is listening then.
+    """
+    from twisted.internet import reactor
+
+    terminator = Terminator(reactor, config.schedule)
+    if config["fail-on-straggler"]:
+        terminator.addObserver(ExitStatus(reactor))
+    watch(reactor, terminator, *progressOn(sys.stdout))
+    if config.plugin is not None:
+        guest = config.plugin.makeService(config.pluginOptions)
+        return HostingService(terminator, reactor, guest)
+    try:
+        factory = contentOf(config, reactor)
+        endpoints = [endpointOf(port, reactor) for port in config["ports"] or ["8080"]]
+    except InvalidOption as problem:
+        raise SystemExit(f"terminable: {problem}") from None
+    service = TerminableService(terminator)
+    for endpoint in endpoints:
+        service.listenOn(endpoint, factory)
+    return service

@@ -1,0 +1,402 @@
+"""
+One server that can be ended: politely, or at once.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IProtocolFactory,
+    IStreamServerEndpoint,
+)
+from twisted.logger import Logger
+
+import terminable.drainers  # noqa: F401 - registers the adapters to IDrainer
+from terminable.draining import Drain
+from terminable.errors import CannotAttach, NotServing
+from terminable.interfaces import ITerminationObserver
+from terminable.machine import Machine
+from terminable.policy.ledger import Ledger, Outcome, Progress, Report, State
+from terminable.policy.phases import Effect, Event, Phase
+from terminable.policy.schedule import LAST_WORD, Schedule
+from terminable.ports import Ports
+from terminable.tracking import lingering, transports
+from terminable.tracking.connection import Connection
+from terminable.tracking.factory import TerminableFactory
+
+#: How long connections may take to end after they were aborted, in seconds.
+GIVE_UP = 1.0
+
+_log = Logger()
+_UNSET: Any = object()
+
+
+class Terminator:
+    """
+    Records the live connections of one or more listening ports, and ends them.
+
+    A terminator serves, is terminated once, and may then listen again.  It touches
+    neither the process nor the reactor's run nor signals.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        schedule: Schedule | None = None,
+        *,
+        gracePeriod: float | None = 25.0,
+        idleGrace: float | None = None,
+        quiesce: float = 0.0,
+        linger: float = 2.0,
+        lingerBytes: int = 2**20,
+    ) -> None:
+        """
+        @param reactor: provides L{twisted.internet.interfaces.IReactorTime}; what
+            is listened on by L{listen} is up to the endpoint.
+        @param schedule: all times in one object; else they are given one by one, in
+            seconds, with the meaning that L{Schedule} gives them.
+        @raise terminable.InvalidOption: a time that cannot be meant.
+        """
+        self._reactor = reactor
+        self.schedule = schedule or Schedule(gracePeriod, idleGrace, quiesce, linger, lingerBytes)
+        self._observers: list[Any] = []
+        self._suspending: list[Deferred[None]] = []
+        self._ports = Ports(reactor)
+        self._factories: list[TerminableFactory] = []
+        self._waiting: list[Deferred[Report]] = []
+        self._closing = False
+        self._machine = Machine(reactor, {e: getattr(self, f"_do_{e.name}") for e in Effect})
+        self._machine.changed = partial(self._tell, "phaseChanged")
+        self._begin()
+
+    def _begin(self) -> None:
+        self._ledger: Ledger[Any] = Ledger()
+        self._drain = Drain(self._reactor, self._ledger, self.schedule)
+        self._report: Report | None = None
+        self._machine.times = None
+
+    # -- what there is
+
+    @property
+    def phase(self) -> Phase:
+        """
+        Where this terminator stands.
+        """
+        return self._machine.phase
+
+    @property
+    def accepting(self) -> bool:
+        """
+        Whether a connection that is accepted now would be served.
+        """
+        return self.phase not in (Phase.ABORTING, Phase.TERMINATED)
+
+    @property
+    def longestTurn(self) -> float:
+        """
+        The longest time, in seconds, for which one turn of the reactor was held up by
+        this terminator since it began to serve.
+        """
+        return self._drain.longest
+
+    def connections(self) -> list[Connection]:
+        """
+        The live connections, oldest first.
+        """
+        return [self._drain.connection(transport) for transport in self._ledger]
+
+    def progress(self) -> Progress:
+        """
+        How far the stop is.  Cheap: it looks at no more than one connection.
+        """
+        now = self._reactor.seconds()
+        live = self._ledger.live
+        first = min(self._ledger.busyKeys(), key=lambda key: live[key], default=None)
+        oldest = None
+        if first is not None:
+            connection = self._drain.connection(first)
+            oldest = connection.entry(now, State.BUSY, Outcome.LEFT)
+        left = None if self._machine.times is None else self._machine.times.left(now)
+        busy = self._ledger.busy
+        return Progress(self.phase, busy, len(self._ledger) - busy, left, oldest)
+
+    def addObserver(self, observer: ITerminationObserver) -> None:
+        """
+        Tell C{observer} from now on how stops proceed.
+        """
+        self._observers.append(observer)
+
+    def removeObserver(self, observer: ITerminationObserver) -> None:
+        """
+        Tell it no more.
+        """
+        self._observers.remove(observer)
+
+    # -- serving
+
+    def wrap(self, factory: IProtocolFactory) -> TerminableFactory:
+        """
+        Record the connections of a factory that somebody else will listen with.
+
+        Ports that listen with it when the stop begins are closed like our own.
+        """
+        wrapped = TerminableFactory(factory, self)
+        self._factories.append(wrapped)
+        if self.phase is Phase.TERMINATED:
+            self._machine.feed(Event.LISTEN)
+        return wrapped
+
+    def listen(
+        self, endpoint: IStreamServerEndpoint, factory: IProtocolFactory
+    ) -> Deferred[IListeningPort]:
+        """
+        Serve C{factory} on C{endpoint}.
+
+        @return: fires with the port, or fails as C{endpoint.listen} does, or with
+            L{terminable.NotServing} while a stop is under way or suspended, or
+            with L{terminable.CannotAttach} if the endpoint is no listening port
+            (standard input and output).
+        """
+        return Deferred.fromCoroutine(self._listen(endpoint, factory))
+
+    async def _listen(self, endpoint: Any, factory: Any) -> IListeningPort:
+        self._mustServe()
+        port = await endpoint.listen(factory)
+        if not IListeningPort.providedBy(port):
+            raise CannotAttach(f"{endpoint!r} is not an endpoint with a listening port")
+        if not transports.canAttach(port):
+            # A port of another kind: the pair of wrappers records instead.
+            await maybeDeferred(port.stopListening)
+            port = await endpoint.listen(self.wrap(factory))
+        self._adopt(port)
+        return port  # type: ignore[no-any-return]
+
+    def attach(self, port: IListeningPort) -> None:
+        """
+        Take over a port that already listens: the connections that it has, and those
+        to come, are recorded, and a stop closes it.
+
+        @raise terminable.CannotAttach: it is not a TCP or UNIX port of one of
+            Twisted's POSIX reactors, or another terminator has it.
+        @raise terminable.NotServing: a stop is under way, or suspended.
+        """
+        self._mustServe()
+        self._adopt(port, mustRecord=True)
+
+    def _mustServe(self) -> None:
+        if self.phase not in (Phase.SERVING, Phase.TERMINATED):
+            raise NotServing(f"cannot listen while {self.phase.value}")
+
+    def _adopt(self, port: Any, mustRecord: bool = False) -> None:
+        self._machine.feed(Event.LISTEN)
+        if mustRecord or transports.canAttach(port):
+            transports.attach(port, self)
+        self._ports.add(port)
+
+    # -- stopping
+
+    def terminate(self, gracePeriod: float | None = _UNSET) -> Deferred[Report]:
+        """
+        End politely: announce it, close the ports without resetting anybody, let
+        what is in flight finish, and abort what is left at the deadline.
+
+        May be called at any time, from anywhere, and again: the stop is the same, and
+        a later call can only bring its deadline forward.
+
+        @param gracePeriod: seconds from now until stragglers are aborted; by default
+            the terminator's own grace period from its first call.
+        @return: fires with the report when nobody is connected any more, at most a
+            moment after the deadline.  Cancelling it cancels the waiting, not the stop.
+        @raise terminable.InvalidOption: the grace period is no time.
+        """
+        now = self._reactor.seconds()
+        asked = self.schedule if gracePeriod is _UNSET else self._asked(gracePeriod)
+        if self._machine.times is None:
+            self._machine.times = asked.times(now)
+        elif gracePeriod is not _UNSET:
+            self._machine.times = self._machine.times.shortened(asked.times(now).deadline)
+            self._machine.setTimers()
+        result = self._result()
+        self._machine.feed(Event.TERMINATE)
+        return result
+
+    def _asked(self, gracePeriod: float | None) -> Schedule:
+        own = self.schedule
+        # Checks the value; the parts that no longer fit are cut.
+        short = Schedule(gracePeriod, linger=own.linger, lingerBytes=own.lingerBytes)
+        limit = short.gracePeriod
+        idle, quiesce = own.idleGrace, own.quiesce
+        if limit is not None:
+            idle, quiesce = min(idle, limit), min(quiesce, limit)
+        return Schedule(limit, idle, quiesce, own.linger, own.lingerBytes)
+
+    def abort(self) -> Deferred[Report]:
+        """
+        End at once: close the ports, abort what is busy, lose what is not.
+
+        @return: fires with the report, which is that of the stop under way if there
+            is one.
+        """
+        if self._machine.times is None:
+            self._machine.times = Schedule(0.0).times(self._reactor.seconds())
+        result = self._result()
+        self._machine.feed(Event.ABORT)
+        return result
+
+    def _result(self) -> Deferred[Report]:
+        if self._report is not None and self.phase is Phase.TERMINATED:
+            return succeed(self._report)
+        result: Deferred[Report] = Deferred()
+        self._waiting.append(result)
+        return result
+
+    def suspend(self) -> Deferred[None]:
+        """
+        Let the ports go away for a while; connections live on.
+
+        @return: fires when the ports are gone.
+        @raise terminable.NotServing: a stop is under way or over.
+        """
+        if self.phase not in (Phase.SERVING, Phase.SUSPENDED):
+            raise NotServing(f"cannot suspend while {self.phase.value}")
+        gone: Deferred[None] = Deferred()
+        self._suspending.append(gone)
+        if self.phase is Phase.SERVING:
+            self._machine.feed(Event.SUSPEND)
+        elif not self._closing:
+            self._portsClosed()
+        return gone
+
+    def resume(self) -> None:
+        """
+        Listen again where L{suspend} has let go.
+
+        @raise terminable.NotServing: not suspended.
+        @raise twisted.internet.error.CannotListenError: somebody else listens there
+            now.  The terminator stays suspended.
+        """
+        if self.phase is not Phase.SUSPENDED:
+            raise NotServing(f"cannot resume while {self.phase.value}")
+        self._ports.resumeAll()
+        self._machine.feed(Event.RESUME)
+
+    # -- what transports and factories tell
+
+    def opened(self, transport: Any) -> None:
+        """
+        Called by what records connections: there is one more.
+        """
+        if not self._ledger.open(transport, self._reactor.seconds()):
+            return
+        if self.phase in (Phase.QUIESCING, Phase.DRAINING):
+            self._drain.late(transport)
+        elif not self.accepting:
+            self._reactor.callLater(0, self._refuse, transport)
+
+    def _refuse(self, transport: Any) -> None:
+        if transport in self._ledger:
+            transport.loseConnection()
+
+    def flushed(self, transport: Any) -> object:
+        """
+        Called by transports that record themselves: everything is written.
+        """
+        return lingering.flushed(transport, self._reactor, self.schedule)
+
+    def last(self, transport: Any) -> Connection | None:
+        """
+        Called by what records connections: one is about to be over.
+        """
+        return self._drain.last(transport)
+
+    def lost(self, transport: Any, last: Connection | None) -> None:
+        """
+        Called by what records connections: one is over.
+        """
+        self._drain.ended(transport, last)
+        self._look()
+
+    def _look(self) -> None:
+        """
+        Is it over?
+        """
+        if self.phase.stopping and not self._ledger and not self._ports.open:
+            self._machine.feed(Event.EMPTY)
+
+    def _tell(self, what: str, *details: object) -> None:
+        for observer in list(self._observers):
+            self._machine.later(partial(getattr(observer, what), *details))
+
+    # -- effects, by name
+
+    def _do_RESET(self) -> None:
+        self._begin()
+
+    def _do_HINT(self) -> None:
+        self._ledger.beginStop(self._reactor.seconds())
+        self._ports.addThoseOf(self._factories)
+        times = self._machine.times
+        if times is not None and times.quiesced > times.began:
+            self._drain.hintAll()
+
+    def _do_SUSPEND_PORTS(self) -> None:
+        self._ports.addThoseOf(self._factories)
+        self._closing = True
+        self._ports.suspendAll(self.schedule.settle, self._portsClosed)
+
+    def _do_DRAIN_PORTS(self) -> None:
+        self._closing = True
+        self._ports.closeAll(self.schedule.settle, self._portsClosed)
+
+    def _do_CLOSE_PORTS(self) -> None:
+        self._ledger.beginStop(self._reactor.seconds())
+        self._ports.addThoseOf(self._factories)
+        wasOpen = self._ports.open
+        self._ports.closeNow()
+        if wasOpen:
+            self._portsClosed()
+
+    def _portsClosed(self) -> None:
+        self._closing = False
+        suspending, self._suspending = self._suspending, []
+        for waiting in suspending:
+            self._machine.later(partial(waiting.callback, None))
+        self._tell("portsClosed")
+        self._look()
+
+    def _do_DRAIN(self) -> None:
+        self._drain.drainAll()
+
+    def _do_LOSE_IDLE(self) -> None:
+        self._drain.loseIdle()
+
+    def _do_LAST_WORDS(self) -> None:
+        self._cut(True)
+
+    def _do_ABORT_ALL(self) -> None:
+        self._cut(False)
+
+    def _cut(self, words: bool) -> None:
+        self._drain.cutAll(words, self._awaitEnd)
+
+    def _awaitEnd(self) -> None:
+        self._machine.stopTimers()
+        self._machine.feedLater(LAST_WORD + GIVE_UP, Event.GIVE_UP)
+        self._look()
+
+    def _do_REPORT(self) -> None:
+        self._machine.stopTimers()
+        self._drain.giveUp()
+        self._drain.stop()
+        self._ports.release()
+        self._factories.clear()
+        self._report = report = self._ledger.report(self._reactor.seconds())
+        _log.info("terminated: {report}", report=report)
+        waiting, self._waiting = self._waiting, []
+        for result in waiting:
+            self._machine.later(partial(result.callback, report))
+        self._tell("terminated", report)

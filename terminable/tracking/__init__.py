@@ -1,0 +1,3 @@
+"""
+One connection: how it is recorded, looked at, and lost without harm.
+"""

@@ -1,0 +1,191 @@
+"""
+One live connection, looked at when somebody asks.
+
+Nothing here is kept up to date while a server runs: a server that is not stopping
+pays nothing.  The layers between the socket and the application are found anew at
+each look, because protocols are exchanged under way (C{startTLS}, ALPN, upgrades).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.logger import Logger
+
+from terminable.drainers.plain import fullDrainer
+from terminable.drainers.raw import RawDrainer
+from terminable.interfaces import IDrainer, IHintingDrainer
+from terminable.policy.ledger import Entry, Outcome, State
+from terminable.tracking import internals, sockets
+from terminable.tracking.layers import addressText, layers, socketOf, tlsLayer, topOf, unsent
+
+_log = Logger()
+
+
+class Connection:
+    """
+    A live connection.
+
+    @ivar transport: the transport that holds the socket; not what the application
+        writes to if there is TLS between them.
+    @ivar openedAt: when it was recorded, on the reactor's clock.
+    @ivar told: whether it was told to go.
+    @ivar notBefore: until when it may stay idle.
+    @ivar unconfirmed: how much its peer had not confirmed when we last looked.
+    """
+
+    __slots__ = (
+        "_drainer",
+        "_drains",
+        "notBefore",
+        "openedAt",
+        "told",
+        "transport",
+        "unconfirmed",
+    )
+
+    def __init__(self, transport: Any, openedAt: float) -> None:
+        self.transport = transport
+        self.openedAt = openedAt
+        self.told = False
+        self.notBefore = 0.0
+        self.unconfirmed: int | None = None
+        self._drainer: IHintingDrainer | None = None
+        self._drains: Any = None
+
+    @property
+    def protocol(self) -> Any:
+        """
+        The application's protocol, or C{None} when the connection is over.
+        """
+        found = layers(self.transport)
+        return found[-1] if len(found) > 1 else None
+
+    @property
+    def peer(self) -> str:
+        """
+        Who is at the other end, as the outermost layer has it: behind the PROXY
+        protocol that is the real client.
+        """
+        found = layers(self.transport)
+        for layer in (*reversed(found[1:-1]), found[0]):
+            try:
+                return addressText(layer.getPeer())
+            except Exception:
+                continue
+        return "somebody"
+
+    @property
+    def protocolName(self) -> str:
+        """
+        The name of the class of the application's protocol.
+        """
+        protocol = self.protocol or self._drains
+        return type(internals.httpChannel(protocol)).__name__ if protocol else "connection"
+
+    def keep(self) -> None:
+        """
+        Find out what will no longer be known when the connection is over.
+        """
+        try:
+            self.drainer  # noqa: B018 - remembered
+        except Exception:
+            _log.failure("{connection} has no drainer", connection=self)
+
+    @property
+    def drainer(self) -> IHintingDrainer:
+        """
+        How this connection says goodbye.
+        """
+        protocol = self.protocol
+        if self._drainer is not None and protocol is None:
+            return self._drainer
+        if self._drainer is None or self._drains is not protocol:
+            drainer = IDrainer(protocol)
+            if isinstance(drainer, RawDrainer):
+                drainer.transport = topOf(self.transport)
+            self._drainer = fullDrainer(drainer)
+            self._drains = protocol
+        return self._drainer
+
+    def isBusy(self) -> bool:
+        """
+        Whether something is in flight, or was and is not known to have arrived; a
+        drainer that cannot say so is taken for busy.
+        """
+        return self.isLeaving() or self.isUnfinished()
+
+    def isLeaving(self) -> bool:
+        """
+        Whether the connection has been told to go and is still writing, or waiting
+        for its peer.
+        """
+        return any(getattr(layer, "disconnecting", False) for layer in layers(self.transport))
+
+    def isUnfinished(self) -> bool:
+        """
+        Whether the protocol has something in flight.  When the connection is over:
+        whether it will remain so for ever.
+        """
+        try:
+            return bool(self.drainer.isBusy())
+        except Exception:
+            _log.failure("{drainer}.isBusy failed", drainer=self._drainer)
+            return True
+
+    def isOpening(self) -> bool:
+        """
+        Whether a TLS handshake has begun, or should have, and is not over.
+        """
+        tls = tlsLayer(self.transport)
+        return tls is not None and not internals.handshakeDone(tls)
+
+    def roundTrip(self) -> float:
+        """
+        How many seconds the peer is away; 0 if that is not known.
+        """
+        sock = socketOf(self.transport)
+        return 0.0 if sock is None else sockets.roundTrip(sock)
+
+    def state(self) -> State:
+        """
+        What the connection is doing now.
+        """
+        if self.isOpening():
+            return State.OPENING
+        if self.isBusy():
+            return State.BUSY
+        if getattr(self._drainer, "upgraded", False):
+            return State.UPGRADED
+        sock = socketOf(self.transport)
+        if sock is not None and not sockets.hasSpoken(sock):
+            return State.NEW
+        return State.IDLE
+
+    def describe(self) -> str:
+        """
+        What is in flight, for people; an empty string if that cannot be told.
+        """
+        try:
+            return str(self.drainer.describe())
+        except Exception:
+            _log.failure("{drainer}.describe failed", drainer=self._drainer)
+            return ""
+
+    def entry(self, now: float, state: State, outcome: Outcome, told: str = "") -> Entry:
+        """
+        This connection as it appears in the report.
+        """
+        return Entry(
+            peer=self.peer,
+            protocol=self.protocolName,
+            doing=self.describe(),
+            state=state,
+            age=max(0.0, now - self.openedAt),
+            unsent=unsent(self.transport),
+            outcome=outcome,
+            told=told,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.protocolName} from {self.peer}>"

@@ -1,0 +1,160 @@
+"""
+The pair that records every live transport of a wrapped factory, and hides nothing.
+
+The protocol of the pair lives only until its connection is made: it records the
+transport, puts the wrapped protocol into its own place, and is forgotten.  From then
+on the wrapped protocol has the transport to itself, may be exchanged, and pays
+nothing.  The end is told by the transport.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IAddress, ILoggingContext
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from zope.interface import directlyProvides, providedBy
+
+from terminable.tracking.layers import StandIn, bottomOf
+from terminable.tracking.transports import Recorder, hookEnd, isRecorded
+
+
+class Gate(Recorder, Protocol):
+    """
+    A recorder that can also refuse.
+    """
+
+    @property
+    def accepting(self) -> bool:
+        """
+        Whether a new connection would still be served.
+        """
+
+
+def _prefixOf(wrapped: Any) -> str:
+    if ILoggingContext.providedBy(wrapped):
+        return str(wrapped.logPrefix())
+    return type(wrapped).__name__
+
+
+class TerminableFactory:
+    """
+    Wraps any protocol factory, so that its connections are recorded.
+
+    It provides what the wrapped factory provides (ALPN for C{Site}, say); every
+    attribute is the wrapped factory's, to read and to set.
+    """
+
+    wrappedFactory: Any
+    _gate: Gate
+
+    def __init__(self, wrappedFactory: Any, gate: Gate) -> None:
+        own = vars(self)
+        own["wrappedFactory"] = wrappedFactory
+        own["_gate"] = gate
+        directlyProvides(self, providedBy(wrappedFactory), ILoggingContext)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.wrappedFactory, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "__provides__":
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self.wrappedFactory, name, value)
+
+    def doStart(self) -> None:
+        """
+        A port begins to use the factory.
+        """
+        self.wrappedFactory.doStart()
+
+    def doStop(self) -> None:
+        """
+        A port no longer uses the factory.
+        """
+        self.wrappedFactory.doStop()
+
+    def buildProtocol(self, addr: IAddress | None) -> TerminableProtocol | None:
+        """
+        @return: C{None}, which has the connection closed, if the wrapped factory
+            says so or if the server is no longer serving.
+        """
+        if not self._gate.accepting:
+            return None
+        protocol = self.wrappedFactory.buildProtocol(addr)
+        return None if protocol is None else TerminableProtocol(protocol, self._gate)
+
+    def logPrefix(self) -> str:
+        """
+        The wrapped factory's.
+        """
+        return _prefixOf(self.wrappedFactory)
+
+
+class TerminableProtocol(StandIn):
+    """
+    Stands where a wrapped protocol belongs until there is a connection.
+
+    On transports that do not name their protocol (those of some tests) it cannot
+    step aside, and passes everything on for as long as the connection lives.
+    """
+
+    transport: Any = None
+
+    def __init__(self, wrappedProtocol: Any, recorder: Recorder) -> None:
+        self.wrappedProtocol = wrappedProtocol
+        self._recorder = recorder
+        directlyProvides(self, providedBy(wrappedProtocol), ILoggingContext)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.wrappedProtocol, name)
+
+    def logPrefix(self) -> str:
+        """
+        The wrapped protocol's.
+        """
+        return _prefixOf(self.wrappedProtocol)
+
+    def makeConnection(self, transport: Any) -> None:
+        """
+        Record the transport, step aside, and connect the wrapped protocol.
+        """
+        bottom = bottomOf(transport)
+        if not self._stepAside(transport, bottom):
+            self.transport = transport
+        elif not isRecorded(bottom):
+            hookEnd(bottom, self._recorder)
+        self._recorder.opened(bottom)
+        self.wrappedProtocol.makeConnection(transport)
+
+    def _stepAside(self, transport: Any, bottom: Any) -> bool:
+        if not hasattr(bottom, "connectionLost"):
+            return False
+        for name in ("protocol", "wrappedProtocol"):
+            if getattr(transport, name, None) is self:
+                setattr(transport, name, self.wrappedProtocol)
+                described = getattr(bottom, "repstr", None)
+                if described is not None:
+                    inner = type(self.wrappedProtocol).__name__
+                    bottom.repstr = described.replace(type(self).__name__, inner)
+                return True
+        return False
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Pass it on.
+        """
+        self.wrappedProtocol.dataReceived(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Pass it on, and record the end.
+        """
+        bottom = bottomOf(self.transport)
+        last = self._recorder.last(bottom)
+        try:
+            self.wrappedProtocol.connectionLost(reason)
+        finally:
+            self._recorder.lost(bottom, last)

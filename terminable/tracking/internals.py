@@ -1,0 +1,157 @@
+"""
+Every private Twisted name that C{terminable} touches, and nothing else.
+
+Each function says which name it needs; C{tests/test_internals.py} fails when a
+new Twisted no longer has one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.interfaces import IListeningPort
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.web.http import HTTPChannel, Request, _GenericHTTPChannelProtocol
+
+#: What C{Site} builds: a protocol that stands for an C{HTTPChannel} until ALPN
+#: has chosen, and perhaps for an C{H2Connection} from then on.
+GenericHTTPProtocol = _GenericHTTPChannelProtocol
+
+
+# -- transports
+
+
+def unsentBytes(transport: FileDescriptor) -> int:
+    """
+    How much was written that the kernel has not taken (C{_tempDataLen}).
+    """
+    return len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+
+
+def onFlushed(transport: FileDescriptor, decide: Callable[[], object]) -> None:
+    """
+    Have C{decide} called when the transport, told to lose its connection, has
+    written everything; what it returns is for the reactor: C{CONNECTION_DONE} to
+    close, C{None} to stay (C{_postLoseConnection}).
+    """
+    transport._postLoseConnection = decide  # type: ignore[method-assign]
+
+
+class Flushing:
+    """
+    A transport class that asks C{flushed} instead of closing as soon as everything is
+    written (C{_postLoseConnection}).
+    """
+
+    def flushed(self) -> object:
+        """
+        @return: C{CONNECTION_DONE} to close, C{None} to stay.
+        """
+        raise NotImplementedError  # pragma: no cover
+
+    def _postLoseConnection(self) -> object:
+        return self.flushed()
+
+
+def handshakeDone(tls: TLSMemoryBIOProtocol) -> bool:
+    """
+    Whether the TLS handshake is over (C{_handshakeDone}).
+    """
+    return bool(tls._handshakeDone)
+
+
+def tlsBacklog(tls: TLSMemoryBIOProtocol) -> bool:
+    """
+    Whether the TLS layer holds back what was written, or waits for a producer
+    (C{_appSendBuffer}, C{_producer}).
+    """
+    return bool(tls._appSendBuffer) or tls._producer is not None
+
+
+# -- ports
+
+
+def adopted(port: IListeningPort) -> bool:
+    """
+    Whether the port's socket was made by somebody else, who may still hold it
+    (C{_shouldShutdown}).
+    """
+    return not getattr(port, "_shouldShutdown", True)
+
+
+def exchangePath(port: Any, path: bytes) -> bytes:
+    """
+    Give a UNIX port another path, whose file it removes when it closes; a path that
+    begins with a zero byte names no file (C{_bindPath}).
+
+    @return: the path that it had.
+    """
+    former: bytes = port._bindPath
+    port._bindPath = path
+    return former
+
+
+# -- twisted.web
+
+
+def httpChannel(protocol: Any) -> Any:
+    """
+    The C{HTTPChannel} or C{H2Connection} that C{protocol} stands for now
+    (C{_channel}).
+    """
+    return protocol._channel if isinstance(protocol, GenericHTTPProtocol) else protocol
+
+
+def negotiating(protocol: Any) -> bool:
+    """
+    Whether it is still open which version of HTTP C{protocol} will speak
+    (C{_negotiatedProtocol}).
+    """
+    return isinstance(protocol, GenericHTTPProtocol) and protocol._negotiatedProtocol is None
+
+
+def httpIdle(channel: HTTPChannel) -> bool:
+    """
+    Whether nothing of a request was received that has not been answered
+    (C{_buffer}).
+    """
+    return not channel.requests and not channel._buffer
+
+
+def httpPipelined(channel: HTTPChannel) -> bool:
+    """
+    Whether something was received behind the request that is being answered
+    (C{_buffer}, C{_dataBuffer}).
+    """
+    return bool(channel._buffer) or any(channel._dataBuffer)
+
+
+def httpHandling(channel: HTTPChannel) -> bool:
+    """
+    Whether a request was received in full and is with the application
+    (C{_handlingRequest}).
+    """
+    return bool(channel._handlingRequest)
+
+
+def httpRequestLine(channel: HTTPChannel, request: Request) -> tuple[bytes, bytes]:
+    """
+    Method and target of a request, also while the rest of it is being received
+    (C{_command}, C{_path}).
+    """
+    if channel._handlingRequest:
+        return request.method, request.uri
+    return getattr(channel, "_command", b""), getattr(channel, "_path", b"")
+
+
+# -- the process
+
+
+def forgetExitSignal(reactor: Any) -> None:
+    """
+    Have C{twistd} return instead of ending the process by the signal that stopped
+    the reactor (C{_exitSignal}).
+    """
+    reactor._exitSignal = None
