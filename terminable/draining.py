@@ -7,6 +7,7 @@ terminator to say.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -135,11 +136,16 @@ class Drain:
         An answer has gone out that could not carry the hint: its client may already
         have sent the next request.
         """
-        if self._losing and transport in self._ledger:
-            self._later(self._chance(transport), self._settle, transport)
+        if transport not in self._ledger:
+            return
+        connection = self._remembered(transport)
+        chance = self._chance(connection)
+        connection.notBefore = max(connection.notBefore, self._reactor.seconds() + chance)
+        if self._losing:
+            self._later(chance, self._settle, transport)
 
-    def _chance(self, transport: Any) -> float:
-        away = self._remembered(transport).roundTrip() * ROUND_TRIPS
+    def _chance(self, connection: Connection) -> float:
+        away = connection.roundTrip() * ROUND_TRIPS
         return min(max(away, AT_LEAST), self._schedule.idleGrace)
 
     # -- the end of the idle grace
@@ -161,46 +167,38 @@ class Drain:
         if early > 0:
             self._later(early, self._settle, transport)
             return
-        if looks < LOOKS and not connection.isOpening() and hasUnread(transport):
-            self._later(LOOK_AGAIN, self._settle, transport, looks + 1)
-            return
-        if self._stillTaking(connection):
-            self._connections[transport] = connection
-            self._later(self._chance(transport), self._settle, transport, looks)
+        state = connection.state()
+        if self._notYet(transport, connection, state, looks):
             return
         connection.told = True
-        if connection.isLeaving():
-            self._ledger.sawBusy(transport)
-        else:
-            self._part(transport, connection)
-
-    def _stillTaking(self, connection: Connection) -> bool:
-        """
-        Whether the peer is still taking an answer that we are done with, and has
-        taken some of it since we last looked.
-        """
-        before, connection.unconfirmed = connection.unconfirmed, unsent(connection.transport)
-        if not connection.unconfirmed or connection.isBusy():
-            return False
-        return before is None or connection.unconfirmed < before
-
-    def _part(self, transport: Any, connection: Connection) -> None:
-        state = connection.state()
+        if state in (State.OPENING, State.NEW):
+            self._name(connection, state, Outcome.IDLE)
         if state is State.BUSY:
             self._ledger.sawBusy(transport)
-        elif state in (State.OPENING, State.NEW):
-            self._name(connection, state, Outcome.IDLE)
-        if state is State.OPENING or (state is not State.BUSY and self._silent(connection)):
+        elif state is State.OPENING or connection.drainer.silent:
             self._begun.discard(transport)
             lingering.loseIdle(transport)
-        else:
-            self._connections[transport] = connection
+            return
+        self._connections[transport] = connection
+        if not connection.isLeaving():
             connection.drainer.drain()
 
-    def _silent(self, connection: Connection) -> bool:
-        return bool(connection.drainer.silent) and not getattr(
-            connection.drainer, "upgraded", False
-        )
+    def _notYet(self, transport: Any, connection: Connection, state: State, looks: int) -> bool:
+        """
+        Whether to look again in a moment: there is something that the application has
+        not seen, or the peer is still taking an answer that we are done with.
+        """
+        if state is State.OPENING:
+            return False
+        if looks < LOOKS and hasUnread(transport):
+            self._later(LOOK_AGAIN, self._settle, transport, looks + 1)
+            return True
+        before, connection.unconfirmed = connection.unconfirmed, unsent(transport)
+        if state is State.BUSY or not 0 < connection.unconfirmed < (before or sys.maxsize):
+            return False
+        self._connections[transport] = connection
+        self._later(self._chance(connection), self._settle, transport, looks)
+        return True
 
     # -- the deadline
 

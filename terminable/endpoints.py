@@ -13,9 +13,7 @@ from twisted.internet.interfaces import (
     IListeningPort,
     IProtocolFactory,
     IStreamServerEndpoint,
-    IStreamServerEndpointStringParser,
 )
-from twisted.plugin import IPlugin
 from zope.interface import implementer
 
 from terminable.errors import InvalidOption
@@ -63,26 +61,21 @@ def quoted(args: tuple[str, ...], keywords: dict[str, str]) -> str:
     return ":".join(words)
 
 
-@implementer(IPlugin, IStreamServerEndpointStringParser)
-class TerminableParser:
+def parse(reactor: Any, args: tuple[str, ...], keywords: dict[str, str]) -> TerminableEndpoint:
     """
-    Parses C{terminable:tcp:8080:interface=127.0.0.1:grace=5}.
+    Make an endpoint out of what stands behind C{terminable:}: the description of
+    another one, with our options among its own.
+
+    @raise InvalidOption: a time that cannot be meant, or no endpoint to wrap.
+    @raise ValueError: what the inner endpoint's parser says.
     """
-
-    prefix = "terminable"
-
-    def parseStreamServer(self, reactor: Any, *args: Any, **kwargs: Any) -> Any:
-        """
-        @raise InvalidOption: a time that cannot be meant, or no endpoint to wrap.
-        @raise ValueError: what the inner endpoint's parser says.
-        """
-        if not args or args[0] == self.prefix:
-            raise InvalidOption(
-                "terminable:", ":".join(args), "an endpoint description such as tcp:8080"
-            )
-        inner = {name: value for name, value in kwargs.items() if name not in OPTIONS}
-        schedule = scheduleFrom(kwargs)
-        return TerminableEndpoint(reactor, serverFromString(reactor, quoted(args, inner)), schedule)
+    if not args or args[0] == "terminable":
+        raise InvalidOption(
+            "terminable:", ":".join(args), "an endpoint description such as tcp:8080"
+        )
+    inner = {name: value for name, value in keywords.items() if name not in OPTIONS}
+    schedule = scheduleFrom(keywords)
+    return TerminableEndpoint(reactor, serverFromString(reactor, quoted(args, inner)), schedule)
 
 
 @implementer(IStreamServerEndpoint)

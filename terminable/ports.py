@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IListeningPort, IReactorFDSet
 from twisted.logger import Logger
 
 from terminable.slices import BUDGET
-from terminable.tracking import internals, sockets
+from terminable.tracking import internals, sockets, transports
 from terminable.tracking.lingering import DONE
 
 _log = Logger()
@@ -51,13 +51,14 @@ class Listener:
         self._path: bytes | None = None
         self._held: Any = None
         self._paused = False
+        self._closed = False
 
     @property
     def open(self) -> bool:
         """
         Whether somebody could still be accepted here.
         """
-        return bool(self.port.connected) if self._own else self._held is None
+        return bool(self.port.connected) if self._own else not self._closed
 
     @property
     def closing(self) -> bool:
@@ -112,6 +113,7 @@ class Listener:
         if not self.open or self.closing:
             return
         self._hold()
+        self._closed = True
         if not self._own:
             self.port.stopListening()
             return
@@ -155,8 +157,13 @@ class Listener:
 
     def release(self) -> None:
         """
-        The last connection is gone: stop the factory.
+        The last connection is gone: the port is as if we had never had it, and its
+        factory is stopped.
         """
+        transports.detach(self.port)
+        self._drop()
+
+    def _drop(self) -> None:
         factory, self._held = self._held, None
         if factory is not None and hasattr(factory, "numPorts"):
             factory.doStop()
@@ -196,7 +203,8 @@ class Listener:
         elif self._own:
             self.port.port = self._address.port
         self.port.startListening()
-        self.release()
+        self._closed = False
+        self._drop()
 
 
 class Ports:

@@ -81,8 +81,15 @@ class ProgressLines:
 
     def terminated(self, report: Report) -> None:
         """
-        See L{ITerminationObserver.terminated}.
+        See L{ITerminationObserver.terminated}.  Says so if the process will stay: the
+        reactor waits for its threads, and no deadline reaches them.
         """
+        pool = getattr(self._reactor, "threadpool", None)
+        working = len(pool.working) if pool is not None else 0
+        if working:
+            _log.warn(
+                "{working} threads are still at work; Twisted waits for them", working=working
+            )
 
 
 def watch(

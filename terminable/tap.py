@@ -10,11 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from twisted.application.service import IService, IServiceMaker
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory
-from twisted.internet.protocol import Factory
+from twisted.internet.endpoints import StandardIOEndpoint, serverFromString
+from twisted.internet.interfaces import IProtocolFactory
 from twisted.plugin import getPlugins
-from twisted.python.failure import Failure
 from twisted.python.reflect import namedAny
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
@@ -27,7 +25,9 @@ from terminable.demo import demoSite
 from terminable.endpoints import TerminableEndpoint, scheduleFrom
 from terminable.errors import InvalidOption, TerminableError
 from terminable.exitstatus import ExitStatus
-from terminable.ports import Listener, listeningPorts
+from terminable.policy.phases import Phase
+from terminable.ports import listeningPorts
+from terminable.preflight import cannotListen
 from terminable.progress import watch
 from terminable.service import TerminableService
 from terminable.terminal import progressOn
@@ -45,20 +45,6 @@ _CONTENT = ("path", "class", "wsgi", "factory")
 _PORT = "a port number or an endpoint description such as tcp:8080:interface=127.0.0.1"
 
 Result = TypeVar("Result")
-
-
-class _Trial(Factory[Any]):
-    """
-    Listens for a moment, and says so on the log.
-    """
-
-    noisy = False
-
-    def logPrefix(self) -> str:
-        """
-        Twisted goes on: "starting on 8080".
-        """
-        return "A trial, to see whether that is possible,"
 
 
 class Options(UsageOptions):
@@ -235,25 +221,13 @@ def endpointOf(port: str, reactor: Any) -> Any:
         raise InvalidOption("--port", port, f"{_PORT} ({problem})") from None
     if isinstance(endpoint, TerminableEndpoint):
         raise InvalidOption("--port", port, "an endpoint without terminable: before it")
-    _try(endpoint, port, reactor)
+    if isinstance(endpoint, StandardIOEndpoint):
+        raise InvalidOption("--port", port, "an endpoint with a listening port")
+    failure = cannotListen(reactor, description)
+    if failure is not None:
+        reason = failure.getErrorMessage()
+        raise InvalidOption("--port", port, f"a port that can be listened on ({reason})")
     return endpoint
-
-
-def _try(endpoint: Any, port: str, reactor: Any) -> None:
-    """
-    Listen for a moment, so that what is wrong is said before anything is started.
-    """
-    results: list[Any] = []
-    endpoint.listen(_Trial()).addBoth(results.append)
-    for result in results:
-        if isinstance(result, Failure):
-            reason = result.getErrorMessage()
-            raise InvalidOption("--port", port, f"a port that can be listened on ({reason})")
-        if not IListeningPort.providedBy(result):
-            raise InvalidOption("--port", port, "an endpoint with a listening port")
-        tried = Listener(result, reactor)
-        tried.close()
-        tried.release()
 
 
 class HostingService(TerminableService):
@@ -277,7 +251,7 @@ class HostingService(TerminableService):
         """
         Attach to every port of this process that nobody has attached to.
         """
-        if self.running:
+        if self.running and self.terminator.phase is Phase.SERVING:
             for port in listeningPorts(self._reactor):
                 if transports.canAttach(port):
                     self.terminator.attach(port)

@@ -172,6 +172,9 @@ class Terminator:
             # A port of another kind: the pair of wrappers records instead.
             await maybeDeferred(port.stopListening)
             port = await endpoint.listen(self.wrap(factory))
+        if self.phase not in (Phase.SERVING, Phase.TERMINATED):
+            await maybeDeferred(port.stopListening)
+            self._mustServe()
         self._adopt(port)
         return port  # type: ignore[no-any-return]
 

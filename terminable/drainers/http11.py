@@ -27,6 +27,9 @@ _UNAVAILABLE = (
 )
 _TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
+#: By what the application and the peer would get through to each other after that.
+_LATE = ("write", "writeSequence", "writeHeaders", "dataReceived", "lineReceived")
+
 #: How much of a request target is worth a place in a report.
 _TARGET = 200
 
@@ -144,7 +147,7 @@ class HTTP11Drainer:
             return ""
         handling = internals.httpHandling(channel)
         channel.transport.write(_UNAVAILABLE % retryAfter if handling else _TIMEOUT)
-        for name in ("write", "writeSequence", "writeHeaders"):
+        for name in _LATE:
             setattr(channel, name, _swallow)
         channel.loseConnection()
         return "503" if handling else "408"

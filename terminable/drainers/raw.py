@@ -3,8 +3,8 @@ The drainer for protocols of which nothing is known.
 
 Busy means: something was written that has not left, something was sent to us that
 has not been read, or somebody is producing.  Such a connection is lost in Twisted's
-own way, which writes everything out first; one that is streaming is lost when its
-producer is done.
+own way, which writes everything out first; while somebody is producing, it is lost
+when that is done.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from zope.interface import implementer
 
 from terminable.interfaces import IDrainer, IHintingDrainer
 from terminable.tracking import internals, sockets
-from terminable.tracking.layers import bottomOf, socketOf
+from terminable.tracking.layers import bottomOf, socketOf, tlsLayer
 
 
 @implementer(IHintingDrainer)
@@ -30,14 +30,13 @@ class RawDrainer:
     @ivar transport: what the protocol was given as its transport.
     """
 
-    silent = True
-
     def __init__(self, protocol: Any, upgraded: bool = False) -> None:
         """
         @param upgraded: it began as another protocol.
         """
         self.transport = getattr(protocol, "transport", None)
         self.upgraded = upgraded
+        self.silent = not upgraded
 
     def isBusy(self) -> bool:
         """
@@ -60,16 +59,33 @@ class RawDrainer:
 
     def drain(self) -> None:
         """
-        Lose the connection in the ordinary way.
+        Lose the connection as soon as nobody is producing.
         """
         transport = self.transport
         if transport is None:
             return
+        bottom = bottomOf(transport)
         if self.upgraded:
             # The HTTP channel that is no longer there is still registered, and
             # TLS waits for it.
             transport.unregisterProducer()
+        elif self._isFed(bottom):
+            _loseAfterProducer(transport, bottom)
+            return
         transport.loseConnection()
+
+    def _isFed(self, bottom: Any) -> bool:
+        """
+        Whether Twisted would not wait for the producer: it does for those that are
+        asked for each piece, and for all of them above TLS, but not for one that comes
+        by itself.
+        """
+        return (
+            isinstance(bottom, FileDescriptor)
+            and bottom.producer is not None
+            and bool(bottom.streamingProducer)
+            and tlsLayer(bottom) is None
+        )
 
     def describe(self) -> str:
         """
@@ -82,6 +98,17 @@ class RawDrainer:
         There is none.
         """
         return ""
+
+
+def _loseAfterProducer(transport: Any, bottom: Any) -> None:
+    unregister = bottom.unregisterProducer
+
+    def unregisterProducer() -> None:
+        unregister()
+        vars(bottom).pop("unregisterProducer", None)
+        transport.loseConnection()
+
+    bottom.unregisterProducer = unregisterProducer
 
 
 def register() -> None:

@@ -11,15 +11,30 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 from terminable.drainers.plain import fullDrainer
 from terminable.drainers.raw import RawDrainer
 from terminable.interfaces import IDrainer, IHintingDrainer
 from terminable.policy.ledger import Entry, Outcome, State
 from terminable.tracking import internals, sockets
-from terminable.tracking.layers import addressText, layers, socketOf, tlsLayer, topOf, unsent
+from terminable.tracking.layers import addressText, layers, socketOf, topOf, unsent
 
 _log = Logger()
+
+
+def isOpening(layer: Any) -> bool:
+    """
+    Whether this is a TLS layer whose handshake is not over.
+    """
+    return isinstance(layer, TLSMemoryBIOProtocol) and not internals.handshakeDone(layer)
+
+
+def isLeaving(layer: Any) -> bool:
+    """
+    Whether this layer was told to lose the connection.
+    """
+    return bool(getattr(layer, "disconnecting", False))
 
 
 class Connection:
@@ -97,11 +112,14 @@ class Connection:
         """
         How this connection says goodbye.
         """
-        protocol = self.protocol
+        return self._drainerOf(self.protocol)
+
+    def _drainerOf(self, protocol: Any) -> IHintingDrainer:
         if self._drainer is not None and protocol is None:
             return self._drainer
         if self._drainer is None or self._drains is not protocol:
-            drainer = IDrainer(protocol)
+            # Whoever does not even claim to be a protocol is ended all the same.
+            drainer = IDrainer(protocol, None) or RawDrainer(protocol)
             if isinstance(drainer, RawDrainer):
                 drainer.transport = topOf(self.transport)
             self._drainer = fullDrainer(drainer)
@@ -120,15 +138,18 @@ class Connection:
         Whether the connection has been told to go and is still writing, or waiting
         for its peer.
         """
-        return any(getattr(layer, "disconnecting", False) for layer in layers(self.transport))
+        return any(isLeaving(layer) for layer in layers(self.transport)[:-1])
 
     def isUnfinished(self) -> bool:
         """
         Whether the protocol has something in flight.  When the connection is over:
         whether it will remain so for ever.
         """
+        return self._isUnfinished(self.protocol)
+
+    def _isUnfinished(self, protocol: Any) -> bool:
         try:
-            return bool(self.drainer.isBusy())
+            return bool(self._drainerOf(protocol).isBusy())
         except Exception:
             _log.failure("{drainer}.isBusy failed", drainer=self._drainer)
             return True
@@ -137,8 +158,7 @@ class Connection:
         """
         Whether a TLS handshake has begun, or should have, and is not over.
         """
-        tls = tlsLayer(self.transport)
-        return tls is not None and not internals.handshakeDone(tls)
+        return any(isOpening(layer) for layer in layers(self.transport)[:-1])
 
     def roundTrip(self) -> float:
         """
@@ -151,9 +171,11 @@ class Connection:
         """
         What the connection is doing now.
         """
-        if self.isOpening():
+        found = layers(self.transport)
+        below, protocol = found[:-1], found[-1]
+        if any(isOpening(layer) for layer in below):
             return State.OPENING
-        if self.isBusy():
+        if any(isLeaving(layer) for layer in below) or self._isUnfinished(protocol):
             return State.BUSY
         if getattr(self._drainer, "upgraded", False):
             return State.UPGRADED

@@ -39,9 +39,14 @@ def install(transport: Any, reactor: IReactorTime, schedule: Schedule) -> None:
 
     Transports that are no file descriptors (those of tests) are left as they are.
     """
-    if not isinstance(transport, FileDescriptor) or not schedule.linger:
+    if not isinstance(transport, FileDescriptor):
         return
-    target: Any = tlsLayer(transport) or transport
+    tls = tlsLayer(transport)
+    if tls is None and not schedule.linger:
+        # Without lingering this is what Twisted does; but TLS would go on delivering
+        # what the peer sends to an application that has lost the connection.
+        return
+    target: Any = tls or transport
     if target.disconnecting:
         _begin(transport, reactor, schedule)
     elif not isinstance(target.loseConnection, partial):

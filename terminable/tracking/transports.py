@@ -62,6 +62,7 @@ def recording(base: Any, recorder: Recorder) -> Any:
 
     class Server(_Recorded, base):  # type: ignore[misc]
         __doc__ = base.__doc__
+        recorded = base
 
         def __init__(self, *args: Any, **keywords: Any) -> None:
             base.__init__(self, *args, **keywords)
@@ -138,6 +139,14 @@ def attach(port: Any, recorder: Recorder) -> None:
     for transport in _existing(port):
         recorder.opened(transport)
         hookEnd(transport, recorder)
+
+
+def detach(port: Any) -> None:
+    """
+    Record no further connections of a port; it may be attached to again.
+    """
+    if isinstance(port, tcp.Port) and isRecorded(port.transport):
+        port.transport = port.transport.recorded  # type: ignore[attr-defined]
 
 
 def _existing(port: Any) -> list[Any]:

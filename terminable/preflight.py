@@ -1,0 +1,122 @@
+"""
+Finding out whether an endpoint could be listened on, before anything is started.
+
+Sockets are bound and closed again, and never listen: nobody who waits for the server
+to come up mistakes the trial for it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+
+from twisted.internet.abstract import isIPv6Address
+from twisted.internet.defer import succeed
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+
+@implementer(IListeningPort)
+class TriedPort:
+    """
+    A port that was never opened.
+    """
+
+    def startListening(self) -> None:
+        """
+        Not this one.
+        """
+
+    def stopListening(self) -> Any:
+        """
+        There is nothing to stop.
+        """
+        return succeed(None)
+
+    def getHost(self) -> IAddress:
+        """
+        It is nowhere.
+        """
+        raise NotImplementedError
+
+
+class Trial:
+    """
+    Stands in for a reactor, and only tries what it is asked for.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+    def listenTCP(
+        self, port: int, factory: object, backlog: int = 50, interface: str = ""
+    ) -> TriedPort:
+        """
+        Bind as Twisted would.
+
+        @raise CannotListenError: it could not.
+        """
+        family = socket.AF_INET6 if isIPv6Address(interface) else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind((interface, port))
+            except OSError as problem:
+                raise CannotListenError(interface, port, problem) from None
+        return TriedPort()
+
+    def listenSSL(
+        self, port: int, factory: object, context: object, backlog: int = 50, interface: str = ""
+    ) -> TriedPort:
+        """
+        The same; the certificate has been read by now.
+        """
+        return self.listenTCP(port, factory, backlog, interface)
+
+    def listenUNIX(
+        self, address: str, factory: object, backlog: int = 50, mode: int = 0o666, wantPID: int = 0
+    ) -> TriedPort:
+        """
+        See whether the path could be bound: it is free, or left over and ours to remove.
+
+        @raise CannotListenError: it could not.
+        """
+        folder = os.path.dirname(os.path.abspath(address))
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise CannotListenError(None, address, f"{folder} is no writable directory")
+        if os.path.exists(address):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+                if not wantPID or trial.connect_ex(address) == 0:
+                    raise CannotListenError(None, address, "the path is in use")
+        return TriedPort()
+
+    def adoptStreamPort(self, descriptor: int, family: int, factory: object) -> TriedPort:
+        """
+        See whether the inherited socket listens.
+
+        @raise OSError: it does not, or is no socket.
+        """
+        with socket.socket(fileno=os.dup(descriptor)) as inherited:
+            if not inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                raise OSError("the inherited socket does not listen")
+        return TriedPort()
+
+
+def cannotListen(reactor: Any, description: str) -> Failure | None:
+    """
+    Why an endpoint could not be listened on now.
+
+    @param description: one that L{serverFromString} accepts.
+    @return: C{None} if it could, or if that cannot be told without waiting.
+    """
+    results: list[Any] = []
+    serverFromString(Trial(reactor), description).listen(Factory()).addBoth(results.append)
+    return next((result for result in results if isinstance(result, Failure)), None)
