@@ -74,7 +74,12 @@ class Trial:
         return TriedPort()
 
     def listenSSL(
-        self, port: int, factory: object, context: object, backlog: int = 50, interface: str = ""
+        self,
+        port: int,
+        factory: object,
+        contextFactory: object,
+        backlog: int = 50,
+        interface: str = "",
     ) -> TriedPort:
         """
         The same; the certificate has been read by now.
