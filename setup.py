@@ -14,8 +14,11 @@ extras = {
         "autobahn>=24.4",
         "coverage>=7.6",
         "greenlet",
+        # Twisted's own tests, which we run, need httpx and PyHamcrest.
+        "httpx",
         "hypothesis>=6.100",
         "klein>=24.8",
+        "PyHamcrest",
         "pytest>=8",
         "pytest-twisted>=1.14.3",
         "rich>=13",

@@ -9,6 +9,7 @@ from terminable.interfaces import IDrainer, IHintingDrainer, ITerminationObserve
 from terminable.policy.ledger import Outcome, Report, State
 from terminable.policy.phases import Phase
 from terminable.policy.schedule import Schedule
+from terminable.progress import watch
 from terminable.service import TerminableService
 from terminable.terminator import Terminator
 from terminable.tracking.connection import Connection
@@ -32,6 +33,7 @@ __all__ = [
     "TerminableProtocol",
     "TerminableService",
     "Terminator",
+    "watch",
 ]
 
 __version__ = "0.1.0"

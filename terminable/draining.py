@@ -16,7 +16,7 @@ from twisted.logger import Logger
 
 from terminable.drainers.plain import PlainDrainer
 from terminable.policy.ledger import Ledger, Outcome, State
-from terminable.policy.schedule import LAST_WORD, Schedule
+from terminable.policy.schedule import LAST_WORD, RETRY_AFTER, Schedule
 from terminable.slices import Slices
 from terminable.tracking import lingering
 from terminable.tracking.connection import Connection
@@ -51,6 +51,7 @@ class Drain:
         self._begun: set[Any] = set()
         self._calls: set[Any] = set()
         self._words: set[Any] = set()
+        self._cuts: set[Any] = set()
         self._draining = False
         self._losing = False
 
@@ -94,10 +95,13 @@ class Drain:
         A connection was accepted although the end has begun: begin with it before
         its first byte is read.
         """
+        grace = self._schedule.idleGrace
+        self._remembered(transport).notBefore = self._reactor.seconds() + grace
+        if self._losing:
+            self._later(grace, self._settle, transport)
         if not hasattr(transport, "doRead"):
-            self._reactor.callLater(0, self._begin, transport)
+            self._later(0, self._begin, transport)
             return
-        until = self._reactor.seconds() + self._schedule.idleGrace
 
         def doRead() -> Any:
             vars(transport).pop("doRead", None)
@@ -105,7 +109,6 @@ class Drain:
             return transport.doRead()
 
         transport.doRead = doRead
-        self._remembered(transport).notBefore = until
 
     def _begin(self, transport: Any) -> None:
         if transport not in self._ledger:
@@ -154,6 +157,8 @@ class Drain:
         """
         Lose what has nothing in flight, after a last look.
         """
+        if self._losing:
+            return
         self._losing = True
         self._slices.each(self._ledger.live, self._settle)
 
@@ -216,7 +221,9 @@ class Drain:
             return
         if transport in self._words:
             self._cutOff(transport)
+        if transport in self._cuts:
             return
+        self._cuts.add(transport)
         connection = self._remembered(transport)
         state = connection.state()
         if state is not State.BUSY and not connection.told:
@@ -237,7 +244,7 @@ class Drain:
     def _lastWord(self, connection: Connection) -> str:
         try:
             lingering.install(connection.transport, self._reactor, self._schedule)
-            return str(connection.drainer.lastWord(self._schedule.retryAfter))
+            return str(connection.drainer.lastWord(RETRY_AFTER))
         except Exception:
             _log.failure("{connection} could not say its last word", connection=connection)
             return ""
@@ -252,7 +259,7 @@ class Drain:
         if unsentHere(transport):
             self._abort(transport)
         else:
-            transport.connectionLost(lingering.DONE)
+            lingering.finish(transport)
 
     def _abort(self, transport: Any) -> None:
         end = getattr(transport, "abortConnection", None) or transport.loseConnection
@@ -278,6 +285,8 @@ class Drain:
         self._connections.pop(transport, None)
         self._begun.discard(transport)
         unfinished = last is not None and last.isUnfinished()
+        if last is not None and last.hasAnswered():
+            self._ledger.sawBusy(transport)
         outcome = self._ledger.end(transport, unfinished)
         if last is not None and outcome is Outcome.LEFT:
             self._name(last, State.BUSY, outcome)
@@ -288,7 +297,9 @@ class Drain:
         """
         for transport in self._ledger:
             _log.error("{transport} did not end when it was aborted", transport=transport)
-            self._ledger.sawAbort(transport)
+            connection = self.connection(transport)
+            if self._ledger.sawAbort(transport):
+                self._name(connection, connection.state(), Outcome.ABORTED)
             self._ledger.end(transport)
 
     def stop(self) -> None:
@@ -296,11 +307,11 @@ class Drain:
         The drain is over: leave no delayed call behind.
         """
         for call in self._calls:
-            if call.active():
-                call.cancel()
+            call.cancel()
         self._calls.clear()
         self._connections.clear()
-        self._begun.clear()
+        for marks in (self._begun, self._words, self._cuts):
+            marks.clear()
 
     def _name(self, connection: Connection, state: State, outcome: Outcome) -> None:
         self._ledger.name(connection.entry(self._reactor.seconds(), state, outcome))

@@ -69,7 +69,7 @@ def parse(reactor: Any, args: tuple[str, ...], keywords: dict[str, str]) -> Term
     @raise InvalidOption: a time that cannot be meant, or no endpoint to wrap.
     @raise ValueError: what the inner endpoint's parser says.
     """
-    if not args or args[0] == "terminable":
+    if not args or args[0] in ("", "terminable"):
         raise InvalidOption(
             "terminable:", ":".join(args), "an endpoint description such as tcp:8080"
         )

@@ -42,9 +42,14 @@ class IDrainer(Interface):
         Say goodbye, take nothing new, and lose the connection as soon as nothing
         is in flight.
 
-        Called once: for a busy connection when the drain begins, for an idle one
-        at the end of its idle grace.  Losing the connection is
-        C{transport.loseConnection()}, as ever: what was written before arrives.
+        Called once on a drainer that knows only these two methods: for a busy
+        connection when the drain begins, for an idle one at the end of its idle grace.
+        An L{IHintingDrainer} has its hint from the beginning; it is called at the end
+        of the idle grace, for busy and idle connections alike, and again whenever it
+        has told that its connection is idle.
+
+        Losing the connection is C{transport.loseConnection()}, as ever: what was
+        written before arrives.
         """
 
 
@@ -58,6 +63,13 @@ class IHintingDrainer(IDrainer):
         """
         C{True} if an idle connection has nothing to say before it is lost, so
         that it may be lost without L{IDrainer.drain} being called.
+        """
+    )
+
+    answered = Attribute(
+        """
+        Whether anything was answered since the hint.  May be left out: then it is not
+        known, and a connection that was idle when the stop began counts as idle.
         """
     )
 

@@ -59,11 +59,15 @@ class Machine:
     def _step(self, event: Event) -> None:
         before = self.phase
         self.phase, effects = step(before, event)
-        for effect in effects:
-            self._effects[effect]()
         if self.phase is not before:
-            self.changed(before, self.phase)
+            # Before the effects, which may set timers of their own.
             self.setTimers()
+            self.changed(before, self.phase)
+        for effect in effects:
+            try:
+                self._effects[effect]()
+            except Exception:
+                _log.failure("{effect} failed", effect=effect)
 
     def later(self, news: Callable[[], object]) -> None:
         """

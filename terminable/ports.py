@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet import tcp, unix
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IReactorFDSet
 from twisted.logger import Logger
 
@@ -86,6 +88,13 @@ class Listener:
             return False
         return sockets.refuseNew(self.port.socket)
 
+    def acceptNew(self) -> None:
+        """
+        Undo L{refuseNew}.
+        """
+        if self._own:
+            sockets.acceptNew(self.port.socket)
+
     def acceptQueued(self) -> bool:
         """
         Accept what is waiting, for as long as one turn of the reactor may take.
@@ -96,7 +105,8 @@ class Listener:
             return True
         port = self.port
         until = self._reactor.seconds() + BUDGET
-        while sockets.readable(port.socket):
+        # What is accepted may close the port.
+        while self.open and sockets.readable(port.socket):
             if self._reactor.seconds() >= until:
                 return False
             port.numberAccepts = _AT_ONCE
@@ -115,7 +125,10 @@ class Listener:
         self._hold()
         self._closed = True
         if not self._own:
-            self.port.stopListening()
+            closing = maybeDeferred(self.port.stopListening)
+            closing.addErrback(
+                lambda reason: _log.failure("{port} failed to close", reason, port=self.port)
+            )
             return
         if isinstance(self.port, unix.Port):
             self._unlink()
@@ -166,7 +179,10 @@ class Listener:
     def _drop(self) -> None:
         factory, self._held = self._held, None
         if factory is not None and hasattr(factory, "numPorts"):
-            factory.doStop()
+            try:
+                factory.doStop()
+            except Exception:
+                _log.failure("{factory} failed to stop", factory=factory)
 
     def suspend(self) -> bool:
         """
@@ -199,10 +215,10 @@ class Listener:
             return
         if self._path is not None:
             internals.exchangePath(self.port, self._path)
-            self._path = None
-        elif self._own:
+        elif isinstance(self._address, (IPv4Address, IPv6Address)):
             self.port.port = self._address.port
         self.port.startListening()
+        self._path = None
         self._closed = False
         self._drop()
 
@@ -305,9 +321,12 @@ class Ports:
         @raise twisted.internet.error.CannotListenError: somebody else has one of
             them; those before it are open again, the others are not.
         """
+        self._stopCall()
         for listener in self._listeners:
             if listener.suspended:
                 listener.resume()
+            else:
+                listener.acceptNew()
 
     def release(self) -> None:
         """

@@ -77,11 +77,13 @@ class TerminableService(MultiService):
         for endpoint, factory in self._wanted:
             failures: list[Failure] = []
             listening = self._listen(endpoint, factory)
+            if not listening.called:
+                listening.addErrback(self._cannotListen, endpoint)
+                continue
             listening.addErrback(failures.append)
             if failures:
                 self._unbind()
                 failures[0].raiseException()
-            listening.addErrback(self._cannotListen, endpoint)
 
     def _listen(self, endpoint: Any, factory: Any) -> Deferred[Any]:
         def bound(port: Any) -> None:

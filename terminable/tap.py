@@ -71,7 +71,7 @@ class Options(UsageOptions):
         ],
         ["idle-grace", None, None, "Seconds that idle connections are kept. [default: 1]"],
         ["quiesce", None, None, "Seconds to go on accepting after the signal. [default: 0]"],
-        ["linger", None, None, "Seconds to wait for an answer to arrive. [default: 2]"],
+        ["linger", None, None, "Seconds to wait for a peer that takes nothing. [default: 2]"],
     ]
     optFlags = [  # noqa: RUF012 - Twisted reads it from the class
         ["fail-on-straggler", None, "Exit with 1 if a connection was aborted, 0 if none was."],
@@ -138,6 +138,13 @@ class Options(UsageOptions):
         self.pluginOptions.parseOptions(arguments)
 
 
+def _reason(problem: BaseException | None) -> str:
+    """
+    What went wrong, on one line.
+    """
+    return " ".join(f"{type(problem).__name__}: {problem}".split())
+
+
 def _named(option: str, name: str, expected: str) -> Any:
     """
     Import what a dotted name names.
@@ -146,8 +153,7 @@ def _named(option: str, name: str, expected: str) -> Any:
     try:
         return namedAny(name)
     except Exception as problem:
-        reason = f"{type(problem).__name__}: {problem}".splitlines()[0]
-        raise InvalidOption(option, name, f"{expected} ({reason})") from None
+        raise InvalidOption(option, name, f"{expected} ({_reason(problem)})") from None
     finally:
         sys.path.remove(os.getcwd())
 
@@ -156,8 +162,7 @@ def _made(option: str, name: str, make: Callable[[], Result], expected: str) -> 
     try:
         return make()
     except Exception as problem:
-        reason = f"{type(problem).__name__}: {problem}"
-        raise InvalidOption(option, name, f"{expected} ({reason})") from None
+        raise InvalidOption(option, name, f"{expected} ({_reason(problem)})") from None
 
 
 def _directory(path: str, reactor: Any) -> Any:
@@ -218,14 +223,14 @@ def endpointOf(port: str, reactor: Any) -> Any:
     try:
         endpoint = serverFromString(reactor, description)
     except Exception as problem:
-        raise InvalidOption("--port", port, f"{_PORT} ({problem})") from None
+        raise InvalidOption("--port", port, f"{_PORT} ({_reason(problem)})") from None
     if isinstance(endpoint, TerminableEndpoint):
         raise InvalidOption("--port", port, "an endpoint without terminable: before it")
     if isinstance(endpoint, StandardIOEndpoint):
         raise InvalidOption("--port", port, "an endpoint with a listening port")
     failure = cannotListen(reactor, description)
     if failure is not None:
-        reason = failure.getErrorMessage()
+        reason = _reason(failure.value)
         raise InvalidOption("--port", port, f"a port that can be listened on ({reason})")
     return endpoint
 
@@ -278,7 +283,11 @@ def makeService(config: Options) -> TerminableService:
         terminator.addObserver(ExitStatus(reactor))
     watch(reactor, terminator, *progressOn(sys.stdout))
     if config.plugin is not None:
-        guest = config.plugin.makeService(config.pluginOptions)
+        name = config["plugin"][0]
+        try:
+            guest = config.plugin.makeService(config.pluginOptions)
+        except Exception as problem:
+            raise SystemExit(f"terminable: -- {name}: {_reason(problem)}") from None
         return HostingService(terminator, reactor, guest)
     try:
         factory = contentOf(config, reactor)

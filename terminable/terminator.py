@@ -16,15 +16,15 @@ from twisted.internet.interfaces import (
 from twisted.logger import Logger
 
 import terminable.drainers  # noqa: F401 - registers the adapters to IDrainer
-from terminable.draining import Drain
 from terminable.errors import CannotAttach, NotServing
+from terminable.gate import Gate
 from terminable.interfaces import ITerminationObserver
 from terminable.machine import Machine
-from terminable.policy.ledger import Ledger, Outcome, Progress, Report, State
+from terminable.policy.ledger import Progress, Report
 from terminable.policy.phases import Effect, Event, Phase
-from terminable.policy.schedule import LAST_WORD, Schedule
+from terminable.policy.schedule import LAST_WORD, Schedule, Times
 from terminable.ports import Ports
-from terminable.tracking import lingering, transports
+from terminable.tracking import transports
 from terminable.tracking.connection import Connection
 from terminable.tracking.factory import TerminableFactory
 
@@ -41,6 +41,8 @@ class Terminator:
 
     A terminator serves, is terminated once, and may then listen again.  It touches
     neither the process nor the reactor's run nor signals.
+
+    @ivar gate: what is told about connections by whatever records them.
     """
 
     def __init__(
@@ -71,13 +73,9 @@ class Terminator:
         self._closing = False
         self._machine = Machine(reactor, {e: getattr(self, f"_do_{e.name}") for e in Effect})
         self._machine.changed = partial(self._tell, "phaseChanged")
-        self._begin()
-
-    def _begin(self) -> None:
-        self._ledger: Ledger[Any] = Ledger()
-        self._drain = Drain(self._reactor, self._ledger, self.schedule)
+        self.gate = Gate(reactor, self.schedule, lambda: self.phase, self._look)
         self._report: Report | None = None
-        self._machine.times = None
+        self._awaited = False
 
     # -- what there is
 
@@ -89,40 +87,24 @@ class Terminator:
         return self._machine.phase
 
     @property
-    def accepting(self) -> bool:
-        """
-        Whether a connection that is accepted now would be served.
-        """
-        return self.phase not in (Phase.ABORTING, Phase.TERMINATED)
-
-    @property
     def longestTurn(self) -> float:
         """
         The longest time, in seconds, for which one turn of the reactor was held up by
         this terminator since it began to serve.
         """
-        return self._drain.longest
+        return self.gate.drain.longest
 
     def connections(self) -> list[Connection]:
         """
         The live connections, oldest first.
         """
-        return [self._drain.connection(transport) for transport in self._ledger]
+        return self.gate.connections()
 
     def progress(self) -> Progress:
         """
         How far the stop is.  Cheap: it looks at no more than one connection.
         """
-        now = self._reactor.seconds()
-        live = self._ledger.live
-        first = min(self._ledger.busyKeys(), key=lambda key: live[key], default=None)
-        oldest = None
-        if first is not None:
-            connection = self._drain.connection(first)
-            oldest = connection.entry(now, State.BUSY, Outcome.LEFT)
-        left = None if self._machine.times is None else self._machine.times.left(now)
-        busy = self._ledger.busy
-        return Progress(self.phase, busy, len(self._ledger) - busy, left, oldest)
+        return self.gate.progress(self._machine.times)
 
     def addObserver(self, observer: ITerminationObserver) -> None:
         """
@@ -144,7 +126,7 @@ class Terminator:
 
         Ports that listen with it when the stop begins are closed like our own.
         """
-        wrapped = TerminableFactory(factory, self)
+        wrapped = TerminableFactory(factory, self.gate)
         self._factories.append(wrapped)
         if self.phase is Phase.TERMINATED:
             self._machine.feed(Event.LISTEN)
@@ -165,16 +147,19 @@ class Terminator:
 
     async def _listen(self, endpoint: Any, factory: Any) -> IListeningPort:
         self._mustServe()
+        before = self.phase
         port = await endpoint.listen(factory)
         if not IListeningPort.providedBy(port):
             raise CannotAttach(f"{endpoint!r} is not an endpoint with a listening port")
-        if not transports.canAttach(port):
+        if not transports.canAttach(port) and self.phase in (Phase.SERVING, before):
             # A port of another kind: the pair of wrappers records instead.
             await maybeDeferred(port.stopListening)
+            before = Phase.SERVING
             port = await endpoint.listen(self.wrap(factory))
-        if self.phase not in (Phase.SERVING, Phase.TERMINATED):
+        if self.phase not in (Phase.SERVING, before):
+            # A stop has begun, or even ended, while the endpoint was at it.
             await maybeDeferred(port.stopListening)
-            self._mustServe()
+            raise NotServing("stopped before the port was open")
         self._adopt(port)
         return port  # type: ignore[no-any-return]
 
@@ -188,16 +173,17 @@ class Terminator:
         @raise terminable.NotServing: a stop is under way, or suspended.
         """
         self._mustServe()
-        self._adopt(port, mustRecord=True)
+        transports.check(port)
+        self._adopt(port)
 
     def _mustServe(self) -> None:
         if self.phase not in (Phase.SERVING, Phase.TERMINATED):
             raise NotServing(f"cannot listen while {self.phase.value}")
 
-    def _adopt(self, port: Any, mustRecord: bool = False) -> None:
+    def _adopt(self, port: Any) -> None:
         self._machine.feed(Event.LISTEN)
-        if mustRecord or transports.canAttach(port):
-            transports.attach(port, self)
+        if transports.canAttach(port):
+            transports.attach(port, self.gate)
         self._ports.add(port)
 
     # -- stopping
@@ -221,11 +207,15 @@ class Terminator:
         if self._machine.times is None:
             self._machine.times = asked.times(now)
         elif gracePeriod is not _UNSET:
-            self._machine.times = self._machine.times.shortened(asked.times(now).deadline)
-            self._machine.setTimers()
+            self._shorten(self._machine.times.shortened(asked.times(now).deadline))
         result = self._result()
         self._machine.feed(Event.TERMINATE)
         return result
+
+    def _shorten(self, times: Times) -> None:
+        if times is not self._machine.times and self.phase is not Phase.ABORTING:
+            self._machine.times = times
+            self._machine.setTimers()
 
     def _asked(self, gracePeriod: float | None) -> Schedule:
         own = self.schedule
@@ -261,7 +251,7 @@ class Terminator:
         """
         Let the ports go away for a while; connections live on.
 
-        @return: fires when the ports are gone.
+        @return: fires when the ports are gone, or open again by L{resume}.
         @raise terminable.NotServing: a stop is under way or over.
         """
         if self.phase not in (Phase.SERVING, Phase.SUSPENDED):
@@ -285,66 +275,38 @@ class Terminator:
         if self.phase is not Phase.SUSPENDED:
             raise NotServing(f"cannot resume while {self.phase.value}")
         self._ports.resumeAll()
+        self._suspended()
         self._machine.feed(Event.RESUME)
-
-    # -- what transports and factories tell
-
-    def opened(self, transport: Any) -> None:
-        """
-        Called by what records connections: there is one more.
-        """
-        if not self._ledger.open(transport, self._reactor.seconds()):
-            return
-        if self.phase in (Phase.QUIESCING, Phase.DRAINING):
-            self._drain.late(transport)
-        elif not self.accepting:
-            self._reactor.callLater(0, self._refuse, transport)
-
-    def _refuse(self, transport: Any) -> None:
-        if transport in self._ledger:
-            transport.loseConnection()
-
-    def flushed(self, transport: Any) -> object:
-        """
-        Called by transports that record themselves: everything is written.
-        """
-        return lingering.flushed(transport, self._reactor, self.schedule)
-
-    def last(self, transport: Any) -> Connection | None:
-        """
-        Called by what records connections: one is about to be over.
-        """
-        return self._drain.last(transport)
-
-    def lost(self, transport: Any, last: Connection | None) -> None:
-        """
-        Called by what records connections: one is over.
-        """
-        self._drain.ended(transport, last)
-        self._look()
 
     def _look(self) -> None:
         """
         Is it over?
         """
-        if self.phase.stopping and not self._ledger and not self._ports.open:
+        if self.phase.stopping and not self.gate.ledger and not self._ports.open:
             self._machine.feed(Event.EMPTY)
 
     def _tell(self, what: str, *details: object) -> None:
         for observer in list(self._observers):
-            self._machine.later(partial(getattr(observer, what), *details))
+            self._machine.later(partial(self._tellOne, observer, what, details))
+
+    def _tellOne(self, observer: object, what: str, details: tuple[object, ...]) -> None:
+        getattr(observer, what)(*details)
 
     # -- effects, by name
 
     def _do_RESET(self) -> None:
-        self._begin()
+        self.gate.reset()
+        self._report = None
+        self._awaited = False
+        self._machine.times = None
 
     def _do_HINT(self) -> None:
-        self._ledger.beginStop(self._reactor.seconds())
+        self.gate.ledger.beginStop(self._reactor.seconds())
         self._ports.addThoseOf(self._factories)
         times = self._machine.times
         if times is not None and times.quiesced > times.began:
-            self._drain.hintAll()
+            self.gate.drain.hintAll()
+        self._look()
 
     def _do_SUSPEND_PORTS(self) -> None:
         self._ports.addThoseOf(self._factories)
@@ -356,26 +318,29 @@ class Terminator:
         self._ports.closeAll(self.schedule.settle, self._portsClosed)
 
     def _do_CLOSE_PORTS(self) -> None:
-        self._ledger.beginStop(self._reactor.seconds())
+        self.gate.ledger.beginStop(self._reactor.seconds())
         self._ports.addThoseOf(self._factories)
         wasOpen = self._ports.open
         self._ports.closeNow()
-        if wasOpen:
+        if wasOpen or self._closing:
             self._portsClosed()
 
     def _portsClosed(self) -> None:
+        self._suspended()
+        self._tell("portsClosed")
+        self._look()
+
+    def _suspended(self) -> None:
         self._closing = False
         suspending, self._suspending = self._suspending, []
         for waiting in suspending:
             self._machine.later(partial(waiting.callback, None))
-        self._tell("portsClosed")
-        self._look()
 
     def _do_DRAIN(self) -> None:
-        self._drain.drainAll()
+        self.gate.drain.drainAll()
 
     def _do_LOSE_IDLE(self) -> None:
-        self._drain.loseIdle()
+        self.gate.drain.loseIdle()
 
     def _do_LAST_WORDS(self) -> None:
         self._cut(True)
@@ -384,20 +349,23 @@ class Terminator:
         self._cut(False)
 
     def _cut(self, words: bool) -> None:
-        self._drain.cutAll(words, self._awaitEnd)
+        self.gate.drain.cutAll(words, self._awaitEnd)
 
     def _awaitEnd(self) -> None:
-        self._machine.stopTimers()
+        if self.phase is not Phase.ABORTING or self._awaited:
+            # The last one ended before everybody was told; or told they were before.
+            return
+        self._awaited = True
         self._machine.feedLater(LAST_WORD + GIVE_UP, Event.GIVE_UP)
         self._look()
 
     def _do_REPORT(self) -> None:
         self._machine.stopTimers()
-        self._drain.giveUp()
-        self._drain.stop()
+        self.gate.drain.giveUp()
+        self.gate.drain.stop()
         self._ports.release()
         self._factories.clear()
-        self._report = report = self._ledger.report(self._reactor.seconds())
+        self._report = report = self.gate.ledger.report(self._reactor.seconds())
         _log.info("terminated: {report}", report=report)
         waiting, self._waiting = self._waiting, []
         for result in waiting:

@@ -30,6 +30,7 @@ NAMES = {
     "TerminableProtocol",
     "TerminableService",
     "Terminator",
+    "watch",
 }
 
 

@@ -46,12 +46,15 @@ class _Hint:
     thousand.
     """
 
-    __slots__ = ("_channel", "_idle", "_watched")
+    __slots__ = ("_channel", "_done", "_idle", "_write", "answered", "request")
 
     def __init__(self, channel: Any, idle: Callable[[], None]) -> None:
         self._channel = channel
         self._idle = idle
-        self._watched = False
+        self._write = channel.writeHeaders
+        self.answered = False
+        self.request = ""
+        self._done: Callable[[Any], object] | None = None
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:
         """
@@ -60,24 +63,27 @@ class _Hint:
         channel = self._channel
         # 1xx is no answer yet, or (101) the last that HTTP says here.
         if not code.startswith(b"1"):
+            self.answered = True
+            self.request = _describe(channel)
             if internals.httpPipelined(channel) or hasUnread(bottomOf(channel.transport)):
                 self.watch()
             else:
                 channel.persistent = 0
                 headers = _closing(headers)
-        type(channel).writeHeaders(channel, version, code, reason, headers)
+        self._write(version, code, reason, headers)
 
     def watch(self) -> None:
         """
         Tell when the connection is idle without having been told to go.
         """
-        if not self._watched:
-            self._watched = True
+        if self._done is None:
+            self._done = self._channel.requestDone
             self._channel.requestDone = self._requestDone
 
     def _requestDone(self, request: Any) -> None:
         channel = self._channel
-        type(channel).requestDone(channel, request)
+        if self._done is not None:
+            self._done(request)
         if channel.persistent and internals.httpIdle(channel):
             self._idle()
 
@@ -106,7 +112,7 @@ class HTTP11Drainer:
         waiting, and end the connection after it.
         """
         channel: Any = self._channel
-        if isinstance(getattr(channel.writeHeaders, "__self__", None), _Hint):
+        if self._hinted() is not None:
             return
         hint = _Hint(channel, idle)
         channel.writeHeaders = hint.writeHeaders
@@ -118,6 +124,18 @@ class HTTP11Drainer:
         requests = self._channel.requests
         return bool(requests) and bool(requests[0].startedWriting)
 
+    def _hinted(self) -> _Hint | None:
+        hint = getattr(self._channel.writeHeaders, "__self__", None)
+        return hint if isinstance(hint, _Hint) else None
+
+    @property
+    def answered(self) -> bool:
+        """
+        Whether an answer has begun since the hint.
+        """
+        hint = self._hinted()
+        return hint is not None and hint.answered
+
     def drain(self) -> None:
         """
         Lose the connection if nothing is in flight; if something is, the hint ends
@@ -128,14 +146,11 @@ class HTTP11Drainer:
 
     def describe(self) -> str:
         """
-        Method and target of the request in flight.
+        Method and target of the request in flight, or of the last that was answered
+        since the hint.
         """
-        channel = self._channel
-        if not channel.requests:
-            return ""
-        method, target = internals.httpRequestLine(channel, channel.requests[0])
-        text = b"%s %s" % (method, target[:_TARGET])
-        return text.decode("ascii", "backslashreplace").strip()
+        hint = self._hinted()
+        return _describe(self._channel) or ("" if hint is None else hint.request)
 
     def lastWord(self, retryAfter: int) -> str:
         """
@@ -151,6 +166,14 @@ class HTTP11Drainer:
             setattr(channel, name, _swallow)
         channel.loseConnection()
         return "503" if handling else "408"
+
+
+def _describe(channel: Any) -> str:
+    if not channel.requests:
+        return ""
+    method, target = internals.httpRequestLine(channel, channel.requests[0])
+    text = b"%s %s" % (method, target[:_TARGET])
+    return text.decode("ascii", "backslashreplace").strip()
 
 
 def _closing(headers: Headers | Iterable[tuple[bytes, bytes]]) -> Headers:

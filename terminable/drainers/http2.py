@@ -27,6 +27,11 @@ class _Streams(dict[int, Any]):
     def __init__(self, streams: dict[int, Any], empty: Callable[[], None]) -> None:
         super().__init__(streams)
         self._empty = empty
+        self.answered = False
+
+    def __setitem__(self, key: int, value: Any) -> None:
+        super().__setitem__(key, value)
+        self.answered = True
 
     def __delitem__(self, key: int) -> None:
         super().__delitem__(key)
@@ -52,6 +57,13 @@ class HTTP2Drainer:
         Whether a stream is open.
         """
         return bool(self._channel.streams)
+
+    @property
+    def answered(self) -> bool:
+        """
+        Whether a stream was opened since the hint.
+        """
+        return bool(getattr(self._channel.streams, "answered", False))
 
     def hint(self, idle: Callable[[], None]) -> None:
         """

@@ -20,6 +20,7 @@ class PlainDrainer:
     """
 
     silent = False
+    answered = False
 
     def __init__(self, drainer: IDrainer) -> None:
         self._inner = drainer

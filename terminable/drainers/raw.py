@@ -30,6 +30,8 @@ class RawDrainer:
     @ivar transport: what the protocol was given as its transport.
     """
 
+    answered = False
+
     def __init__(self, protocol: Any, upgraded: bool = False) -> None:
         """
         @param upgraded: it began as another protocol.

@@ -80,6 +80,13 @@ class WebDrainer:
         """
         return bool(self._now().upgraded)
 
+    @property
+    def answered(self) -> bool:
+        """
+        See L{IHintingDrainer.answered}.
+        """
+        return bool(getattr(self._now(), "answered", False))
+
     def isBusy(self) -> bool:
         """
         See L{IDrainer.isBusy}.

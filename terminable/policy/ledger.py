@@ -235,12 +235,16 @@ class Ledger(Generic[Key]):
         if key in self.live:
             self._busy.add(key)
 
-    def sawAbort(self, key: Key) -> None:
+    def sawAbort(self, key: Key) -> bool:
         """
         The connection is being aborted.
+
+        @return: whether that is news.
         """
-        if key in self.live:
+        news = key in self.live and key not in self._aborted
+        if news:
             self._aborted.add(key)
+        return news
 
     def end(self, key: Key, unfinished: bool = False) -> Outcome | None:
         """

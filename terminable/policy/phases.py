@@ -83,6 +83,8 @@ TABLE: Final[dict[tuple[Phase, Event], tuple[Phase, tuple[Effect, ...]]]] = {
     (Phase.SUSPENDED, Event.ABORT): (Phase.ABORTING, (Effect.CLOSE_PORTS, Effect.ABORT_ALL)),
     #
     (Phase.QUIESCING, Event.QUIESCED): (Phase.DRAINING, (Effect.DRAIN_PORTS, Effect.DRAIN)),
+    # Only where the ports had gone before: there is nobody to whom it could be announced.
+    (Phase.QUIESCING, Event.EMPTY): (Phase.TERMINATED, (Effect.REPORT,)),
     (Phase.QUIESCING, Event.DEADLINE): (
         Phase.ABORTING,
         (Effect.CLOSE_PORTS, Effect.LAST_WORDS),

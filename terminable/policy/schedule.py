@@ -24,6 +24,10 @@ SETTLE = 0.2
 #: aborted.
 LAST_WORD = 0.1
 
+#: When somebody who could not be served may try again, in whole seconds: that is for
+#: whoever comes after us to know, but most restarts are over by then.
+RETRY_AFTER = 5
+
 
 def seconds(option: str, value: object) -> float:
     """
@@ -150,10 +154,3 @@ class Schedule:
         For how long a port that closes waits for handshakes that are half done.
         """
         return min(SETTLE, self.idleGrace)
-
-    @property
-    def retryAfter(self) -> int:
-        """
-        What a client that could not be served is told to wait, in whole seconds.
-        """
-        return max(1, math.ceil(self.gracePeriod or 0.0))

@@ -154,6 +154,12 @@ class Connection:
             _log.failure("{drainer}.isBusy failed", drainer=self._drainer)
             return True
 
+    def hasAnswered(self) -> bool:
+        """
+        Whether something was in flight since the stop began, and was answered.
+        """
+        return bool(getattr(self._drainer, "answered", False))
+
     def isOpening(self) -> bool:
         """
         Whether a TLS handshake has begun, or should have, and is not over.

@@ -56,6 +56,9 @@ class TerminableFactory:
         directlyProvides(self, providedBy(wrappedFactory), ILoggingContext)
 
     def __getattr__(self, name: str) -> Any:
+        if name == "wrappedFactory":
+            # Being copied, or unpickled: there is none yet.
+            raise AttributeError(name)
         return getattr(self.wrappedFactory, name)
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -55,6 +55,13 @@ class Flushing:
         return self.flushed()
 
 
+def endWriting(transport: FileDescriptor) -> None:
+    """
+    Have what is written from now on thrown away (C{_writeDisconnected}).
+    """
+    transport._writeDisconnected = True
+
+
 def handshakeDone(tls: TLSMemoryBIOProtocol) -> bool:
     """
     Whether the TLS handshake is over (C{_handshakeDone}).

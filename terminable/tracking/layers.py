@@ -41,7 +41,9 @@ def layers(transport: Any) -> list[Any]:
     protocol = getattr(transport, "protocol", None)
     while protocol is not None:
         found.append(protocol)
-        if not isinstance(protocol, (ProtocolWrapper, StandIn)) or IDrainer.providedBy(protocol):
+        if not isinstance(protocol, StandIn) and (
+            not isinstance(protocol, ProtocolWrapper) or IDrainer.providedBy(protocol)
+        ):
             break
         protocol = protocol.wrappedProtocol
     return found

@@ -29,6 +29,9 @@ from terminable.policy.schedule import Schedule
 from terminable.tracking import internals, sockets
 from terminable.tracking.layers import StandIn, layers, socketOf, tlsLayer, topOf
 
+#: How often to look, in seconds, where lingering is off.
+_INTERVAL = 0.1
+
 #: One failure for all: making ten thousand of them costs more than closing sockets.
 DONE = Failure(CONNECTION_DONE)
 
@@ -132,13 +135,16 @@ class _Lingering(StandIn):
             sock.shutdown(socket.SHUT_WR)
         except OSError:
             return CONNECTION_DONE
+        # The application may not know yet; what it writes would break the connection.
+        internals.endWriting(self.transport)
         self._wait()
         return None
 
     def _wait(self) -> None:
         sock = socketOf(self.transport)
         self._outstanding = 0 if sock is None else sockets.unacknowledged(sock)
-        self._timer = self._reactor.callLater(self._linger, self._look)
+        # Without patience for the peer there is still our own output to wait for.
+        self._timer = self._reactor.callLater(self._linger or _INTERVAL, self._look)
 
     def _look(self) -> None:
         """
@@ -227,18 +233,22 @@ def loseIdle(transport: Any) -> None:
     by its protocol, in the cheapest way.  For callers outside of protocol code:
     C{connectionLost} may be called before this returns.
     """
-    if not isinstance(transport, FileDescriptor):
-        topOf(transport).loseConnection()
-        return
     tls: Any = tlsLayer(transport)
     if tls is not None and internals.handshakeDone(tls):
         # The HTTP channel has registered itself; TLS would wait for it.
         tls.unregisterProducer()
         type(tls).loseConnection(tls)
-    if not transport.connected:
-        return
-    if internals.unsentBytes(transport):
+    finish(transport)
+
+
+def finish(transport: Any) -> None:
+    """
+    Close a connection in an orderly way, at once if everything has left this process.
+    """
+    if not isinstance(transport, FileDescriptor):
+        topOf(transport).loseConnection()
+    elif internals.unsentBytes(transport):
         # Not the instance's: below TLS this must not go through TLS again.
         FileDescriptor.loseConnection(transport)
-    else:
+    elif transport.connected:
         transport.connectionLost(DONE)

@@ -7,6 +7,7 @@ tell, the answer is the one that costs least when it is wrong.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import select
 import socket
@@ -25,6 +26,7 @@ _LINUX: Final = sys.platform.startswith("linux")
 
 #: C{SO_ATTACH_FILTER} of C{<asm-generic/socket.h>}; the socket module has no name for it.
 _SO_ATTACH_FILTER: Final = 26
+_SO_DETACH_FILTER: Final = 27
 
 #: C{SIOCOUTQNSD} of C{<linux/sockios.h>}.
 _SIOCOUTQNSD: Final = 0x894B
@@ -144,3 +146,12 @@ def refuseNew(sock: socket.socket) -> bool:
     except OSError:
         return False
     return True
+
+
+def acceptNew(sock: socket.socket) -> None:
+    """
+    Undo L{refuseNew}.
+    """
+    if _LINUX:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)

@@ -115,15 +115,24 @@ def _ended(transport: Any, recorder: Recorder, former: Any, reason: Failure) -> 
         else:
             former(reason)
     finally:
-        del transport.connectionLost
+        vars(transport).pop("connectionLost", None)
         recorder.lost(transport, last)
 
 
 def canAttach(port: Any) -> bool:
     """
-    Whether L{attach} would take this port.
+    Whether this is a TCP or UNIX port of one of Twisted's POSIX reactors, and not
+    recorded yet.
     """
     return isinstance(port, tcp.Port) and not isRecorded(port.transport)
+
+
+def check(port: Any) -> None:
+    """
+    @raise CannotAttach: L{attach} would not take this port.
+    """
+    if not canAttach(port):
+        raise CannotAttach(f"{port!r} is not a TCP or UNIX port, or is recorded already")
 
 
 def attach(port: Any, recorder: Recorder) -> None:
@@ -133,8 +142,7 @@ def attach(port: Any, recorder: Recorder) -> None:
     @param port: a TCP or UNIX port of one of Twisted's POSIX reactors, listening.
     @raise CannotAttach: it is something else, or is already recorded.
     """
-    if not canAttach(port):
-        raise CannotAttach(f"{port!r} is not a TCP or UNIX port, or is recorded already")
+    check(port)
     port.transport = recording(port.transport, recorder)
     for transport in _existing(port):
         recorder.opened(transport)

@@ -1,0 +1,165 @@
+"""
+What drainers and transports that fail cost, and what the report says of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from terminable.policy.ledger import Outcome, State
+from tests.doubles import Boom, Hinting, Keeping, Polite, World
+
+
+class FailingTests(SynchronousTestCase):
+    """
+    Drainers that fail: each costs its own connection alone.
+    """
+
+    def check(self, *methods: str, busy: bool = True) -> World:
+        """
+        One whose C{methods} fail, among others that are fine.
+        """
+
+        def fail(*details: Any) -> Any:
+            raise Boom
+
+        world = World(Hinting, gracePeriod=2)
+        transports = [world.connect(port=number) for number in (1, 2, 3)]
+        for protocol in world.factory.protocols:
+            protocol.busy = busy
+        for method in methods:
+            setattr(world.factory.protocols[1], method, fail)
+        result = world.terminator.terminate()
+        world.pass_(1.5)
+        self.assertEqual(world.factory.protocols[2].drained, 1)
+        for index in (0, 2):
+            world.factory.protocols[index].finish()
+        world.clock.advance(0)
+        self.assertEqual([it.over for it in transports], [True, False, True])
+        self.assertNoResult(result)
+        world.pass_(0.6)
+        self.assertTrue(transports[1].over)
+        self.report = self.successResultOf(result)
+        self.assertEqual(self.report.opened, 3)
+        self.assertGreater(len(self.flushLoggedErrors(Boom)), 0)
+        self.assertEqual(world.clock.getDelayedCalls(), [])
+        return world
+
+    def test_isBusy(self) -> None:
+        """
+        Who cannot say whether it is busy is taken for busy, and aborted at the deadline.
+        """
+        self.check("isBusy")
+        self.assertEqual((self.report.finished, self.report.aborted), (2, 1))
+
+    def test_hint(self) -> None:
+        """
+        Who cannot be hinted at goes on.
+        """
+        self.check("hint")
+        self.assertEqual((self.report.finished, self.report.aborted), (2, 1))
+
+    def test_drain(self) -> None:
+        """
+        Who cannot be drained stays until the deadline.
+        """
+        self.check("drain")
+        self.assertEqual((self.report.finished, self.report.aborted), (2, 1))
+
+    def test_drainIdle(self) -> None:
+        """
+        So does one with nothing in flight.
+        """
+        self.check("drain", busy=False)
+        self.assertEqual((self.report.idle, self.report.aborted), (2, 1))
+
+    def test_everything(self) -> None:
+        """
+        Who can do nothing at all is aborted, and named as well as it can be.
+        """
+        self.check("isBusy", "hint", "drain", "describe", "lastWord")
+        [entry] = self.report.stragglers
+        self.assertEqual((entry.peer, entry.doing), ("127.0.0.1:2", ""))
+
+    def test_plain(self) -> None:
+        """
+        It is the same for those who know two words only.
+        """
+
+        class Failing(Polite):
+            def drain(self) -> None:
+                raise Boom
+
+        world = World(Failing, gracePeriod=1)
+        world.connect()
+        world.factory.protocols[0].busy = True
+        result = world.terminator.terminate()
+        world.pass_(1.1)
+        self.assertEqual(self.successResultOf(result).aborted, 1)
+        self.assertEqual(len(self.flushLoggedErrors(Boom)), 1)
+
+    def test_lookedAtLater(self) -> None:
+        """
+        One that fails when it is looked at for another time leaves the rest in order.
+        """
+        world = World(Keeping, gracePeriod=5)
+        world.connect()
+        [protocol] = world.factory.protocols
+        protocol.busy = True
+        result = world.terminator.terminate()
+        world.pass_(2)
+        protocol.busy = False
+
+        def fail() -> None:
+            raise Boom
+
+        protocol.drain = fail
+        protocol.told()
+        world.pass_(0.1)
+        world.pass_(3)
+        report = self.successResultOf(result)
+        self.assertEqual((report.aborted, world.clock.getDelayedCalls()), (1, []))
+        self.flushLoggedErrors(Boom)
+
+    def test_abortConnection(self) -> None:
+        """
+        A transport that cannot even be aborted does not hold up the end.
+        """
+
+        def fail() -> None:
+            raise Boom
+
+        world = World(gracePeriod=1)
+        first, second = world.connect(), world.connect()
+        first.abortConnection = fail  # type: ignore[method-assign]
+        for protocol in world.factory.protocols:
+            protocol.busy = True
+        result = world.terminator.terminate()
+        world.pass_(2.2)
+        self.assertTrue(second.aborted)
+        self.assertEqual(self.successResultOf(result).aborted, 2)
+        self.assertEqual(len(self.flushLoggedErrors(Boom)), 1)
+
+
+class NewTests(SynchronousTestCase):
+    """
+    The report's names.
+    """
+
+    def test_leftAfterAWhile(self) -> None:
+        """
+        Who left is named with what it was doing.
+        """
+        world = World(Hinting)
+        transport = world.connect(port=7)
+        world.factory.protocols[0].busy = True
+        result = world.terminator.terminate()
+        world.clock.advance(3)
+        transport.end()
+        [entry] = self.successResultOf(result).entries
+        self.assertEqual(
+            (entry.outcome, entry.state, entry.doing, entry.peer, entry.age),
+            (Outcome.LEFT, State.BUSY, "doing something", "127.0.0.1:7", 3.0),
+        )
