@@ -54,6 +54,7 @@ class Listener:
         self._held: Any = None
         self._paused = False
         self._closed = False
+        self._refusing = False
 
     @property
     def open(self) -> bool:
@@ -86,13 +87,14 @@ class Listener:
         if not self._own or not self.open or internals.adopted(self.port):
             # A socket that others hold as well is not ours to shut.
             return False
-        return sockets.refuseNew(self.port.socket)
+        self._refusing = sockets.refuseNew(self.port.socket)
+        return self._refusing
 
     def acceptNew(self) -> None:
         """
         Undo L{refuseNew}.
         """
-        if self._own:
+        if self._refusing:
             sockets.acceptNew(self.port.socket)
 
     def acceptQueued(self) -> bool:

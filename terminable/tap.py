@@ -4,6 +4,7 @@ C{twistd terminable}: our own server, or any other plugin, ended politely.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 
 from twisted.application.service import IService, IServiceMaker
 from twisted.internet.endpoints import StandardIOEndpoint, serverFromString
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.plugin import getPlugins
 from twisted.python.reflect import namedAny
@@ -240,17 +242,49 @@ class HostingService(TerminableService):
     Runs another plugin's service, and ends its ports without its knowing.
     """
 
-    def __init__(self, terminator: Terminator, reactor: Any, guest: IService) -> None:
+    def __init__(
+        self,
+        terminator: Terminator,
+        reactor: Any,
+        guest: IService,
+        name: str = "plugin",
+        pidfile: str | None = None,
+    ) -> None:
+        """
+        @param name: what the guest is called on the command line.
+        @param pidfile: what C{twistd} leaves behind when a start fails in one line.
+        """
         super().__init__(terminator)
         self._reactor = reactor
+        self._name = name
+        self._pidfile = pidfile
         guest.setServiceParent(self)
+
+    def privilegedStartService(self) -> None:
+        """
+        Have the guest do what needs rights, its ports in most cases.
+
+        @raise SystemExit: with one line, if it cannot listen.
+        """
+        self._try(super().privilegedStartService)
 
     def startService(self) -> None:
         """
         Start the guest, and take over its ports as soon as it has them.
+
+        @raise SystemExit: with one line, if it cannot listen.
         """
-        super().startService()
+        self._try(super().startService)
         self._reactor.callWhenRunning(self.takePorts)
+
+    def _try(self, start: Callable[[], object]) -> None:
+        try:
+            start()
+        except CannotListenError as problem:
+            if self._pidfile:
+                with contextlib.suppress(OSError):
+                    os.unlink(self._pidfile)
+            raise SystemExit(f"terminable: -- {self._name}: {_reason(problem)}") from None
 
     def takePorts(self) -> None:
         """
@@ -288,7 +322,9 @@ def makeService(config: Options) -> TerminableService:
             guest = config.plugin.makeService(config.pluginOptions)
         except Exception as problem:
             raise SystemExit(f"terminable: -- {name}: {_reason(problem)}") from None
-        return HostingService(terminator, reactor, guest)
+        twistd: Any = config.parent
+        pidfile = None if twistd is None else twistd.get("pidfile")
+        return HostingService(terminator, reactor, guest, name, pidfile)
     try:
         factory = contentOf(config, reactor)
         endpoints = [endpointOf(port, reactor) for port in config["ports"] or ["8080"]]

@@ -85,6 +85,14 @@ class FactoryTests(SynchronousTestCase):
         self.assertRaises(AttributeError, getattr, self.factory, "missing")
         self.assertIs(self.factory.protocol, Half)
 
+    def test_beforeItHasAFactory(self) -> None:
+        """
+        One that is only being made (copied, unpickled) says that it has no attributes,
+        rather than look for them for ever.
+        """
+        empty = TerminableFactory.__new__(TerminableFactory)
+        self.assertRaises(AttributeError, getattr, empty, "anything")
+
     def test_interfacesCanStillBeDeclared(self) -> None:
         """
         What is said of the wrapper's interfaces is the wrapper's own.

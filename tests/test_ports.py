@@ -190,6 +190,20 @@ class PortsTests(PortTestCase):
         self.assertTrue(port.connected)
         self.assertEqual(len(self.factory.protocols), 1)
 
+    def test_onlyWhoRefusedAcceptsAgain(self) -> None:
+        """
+        Resumed while they settle, the ports whose kernel agreed to refuse are told to
+        accept again, and no others.
+        """
+        first, second = self.add().socket, self.add().socket
+        accepting: list[object] = []
+        self.patch(sockets, "refuseNew", lambda sock: sock is first)
+        self.patch(sockets, "acceptNew", accepting.append)
+        self.ports.suspendAll(0.2, self.finish)
+        self.ports.resumeAll()
+        self.assertEqual(accepting, [first])
+        self.assertTrue(second.fileno() >= 0)
+
     def test_addedTwice(self) -> None:
         """
         A port is there once.

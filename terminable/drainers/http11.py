@@ -54,7 +54,7 @@ class _Hint:
         self._write = channel.writeHeaders
         self.answered = False
         self.request = ""
-        self._done: Callable[[Any], object] | None = None
+        self._done: Any = None
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:
         """
@@ -82,8 +82,7 @@ class _Hint:
 
     def _requestDone(self, request: Any) -> None:
         channel = self._channel
-        if self._done is not None:
-            self._done(request)
+        self._done(request)
         if channel.persistent and internals.httpIdle(channel):
             self._idle()
 

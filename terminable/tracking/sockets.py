@@ -150,8 +150,7 @@ def refuseNew(sock: socket.socket) -> bool:
 
 def acceptNew(sock: socket.socket) -> None:
     """
-    Undo L{refuseNew}.
+    Undo L{refuseNew}, where the kernel had agreed to it.
     """
-    if _LINUX:
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)

@@ -274,7 +274,9 @@ class GuestTests(BadInputTestCase):
             listen = f"tcp:{taken.getsockname()[1]}:interface={HOST}"
             status, output = self.failing("terminable", "--", "web", "--listen", listen)
         self.assertEqual(status, 1, output)
+        self.assertIn("terminable: -- web: CannotListenError: ", output)
         self.assertIn("Address already in use", output)
+        self.assertNotIn("Traceback", output)
 
 
 class PrefixTests(BadInputTestCase):
