@@ -11,39 +11,18 @@ from zope.interface import implementer
 from terminable.interfaces import IDrainer, IHintingDrainer
 
 
-@implementer(IHintingDrainer)
-class PlainDrainer:
+class NothingToSay:
     """
-    What the terminator asks of everybody, for a drainer that can only say whether
-    it is busy, and end: it is told to end as soon as that harms nobody, that is at
-    once while something is in flight, and at the end of the idle grace otherwise.
+    What a drainer does that has neither a hint nor a last word, and does not know what
+    is in flight.
     """
 
-    silent = False
     answered = False
-
-    def __init__(self, drainer: IDrainer) -> None:
-        self._inner = drainer
-        self._told = False
-
-    def isBusy(self) -> bool:
-        """
-        See L{IDrainer.isBusy}.
-        """
-        return bool(self._inner.isBusy())
 
     def hint(self, idle: Callable[[], None]) -> None:
         """
         There is no hint.
         """
-
-    def drain(self) -> None:
-        """
-        See L{IDrainer.drain}; passed on once.
-        """
-        if not self._told:
-            self._told = True
-            self._inner.drain()
 
     def describe(self) -> str:
         """
@@ -56,6 +35,35 @@ class PlainDrainer:
         There is none.
         """
         return ""
+
+
+@implementer(IHintingDrainer)
+class PlainDrainer(NothingToSay):
+    """
+    What the terminator asks of everybody, for a drainer that can only say whether
+    it is busy, and end: it is told to end as soon as that harms nobody, that is at
+    once while something is in flight, and at the end of the idle grace otherwise.
+    """
+
+    silent = False
+
+    def __init__(self, drainer: IDrainer) -> None:
+        self._inner = drainer
+        self._told = False
+
+    def isBusy(self) -> bool:
+        """
+        See L{IDrainer.isBusy}.
+        """
+        return bool(self._inner.isBusy())
+
+    def drain(self) -> None:
+        """
+        See L{IDrainer.drain}; passed on once.
+        """
+        if not self._told:
+            self._told = True
+            self._inner.drain()
 
 
 def fullDrainer(drainer: IDrainer) -> IHintingDrainer:

@@ -9,7 +9,6 @@ when that is done.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
@@ -17,20 +16,19 @@ from twisted.internet.interfaces import IProtocol
 from twisted.python.components import registerAdapter
 from zope.interface import implementer
 
+from terminable.drainers.plain import NothingToSay
 from terminable.interfaces import IDrainer, IHintingDrainer
 from terminable.tracking import internals, sockets
 from terminable.tracking.layers import bottomOf, socketOf, tlsLayer
 
 
 @implementer(IHintingDrainer)
-class RawDrainer:
+class RawDrainer(NothingToSay):
     """
     Ends any protocol at all.
 
     @ivar transport: what the protocol was given as its transport.
     """
-
-    answered = False
 
     def __init__(self, protocol: Any, upgraded: bool = False) -> None:
         """
@@ -53,11 +51,6 @@ class RawDrainer:
         if internals.unsentBytes(transport):
             return True
         return sock is not None and bool(sockets.unread(sock))
-
-    def hint(self, idle: Callable[[], None]) -> None:
-        """
-        There is no hint.
-        """
 
     def drain(self) -> None:
         """
@@ -88,18 +81,6 @@ class RawDrainer:
             and bool(bottom.streamingProducer)
             and tlsLayer(bottom) is None
         )
-
-    def describe(self) -> str:
-        """
-        Nothing is known.
-        """
-        return ""
-
-    def lastWord(self, retryAfter: int) -> str:
-        """
-        There is none.
-        """
-        return ""
 
 
 def _loseAfterProducer(transport: Any, bottom: Any) -> None:
