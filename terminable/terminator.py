@@ -89,8 +89,8 @@ class Terminator:
     @property
     def longestTurn(self) -> float:
         """
-        The longest time, in seconds, for which one turn of the reactor was held up by
-        this terminator since it began to serve.
+        The longest time, in seconds of processor time, that one turn of the reactor has
+        spent on this terminator's own work since it began to serve.
         """
         return self.gate.drain.longest
 

@@ -22,7 +22,7 @@ class SlicesTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.slices = Slices(self.clock, 0.0025)
+        self.slices = Slices(self.clock, 0.0025, self.clock.seconds)
         self.seen: list[object] = []
 
     def work(self, item: object) -> None:
@@ -167,7 +167,7 @@ class CollectorTests(SynchronousTestCase):
             clock.rightNow += 0.002
             states.append(gc.isenabled())
 
-        several = Slices(clock, 1.0)
+        several = Slices(clock, 1.0, clock.seconds)
         several.each(range(slices.MANY - 1), work)
         self.assertEqual(set(states), {True})
         states.clear()
