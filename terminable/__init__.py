@@ -1,5 +1,5 @@
 """
-Ends any Twisted server on demand: politely, at once, without a gap, in sight.
+Ends any Twisted server on demand, politely or at once.
 """
 
 from __future__ import annotations

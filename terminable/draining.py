@@ -116,7 +116,7 @@ class Drain:
         connection = self.connection(transport)
         try:
             self._hint(transport, connection)
-        except Exception:
+        except BaseException:
             _log.failure("cannot begin to drain {connection}", connection=connection)
 
     def _hint(self, transport: Any, connection: Connection) -> None:
@@ -160,7 +160,9 @@ class Drain:
         if self._losing:
             return
         self._losing = True
-        self._slices.each(self._ledger.live, self._settle)
+        # Never within the call of whoever asked for the stop: that may be a protocol
+        # which goes on using its connection.
+        self._later(0, self._slices.each, self._ledger.live, self._settle)
 
     def _settle(self, transport: Any, looks: int = 0) -> None:
         if transport not in self._ledger:
@@ -175,14 +177,17 @@ class Drain:
         state = connection.state()
         if self._notYet(transport, connection, state, looks):
             return
-        connection.told = True
+        before, connection.told = connection.told, True
+        if before and state is State.BUSY:
+            # It knows already.
+            return
         if state in (State.OPENING, State.NEW):
             self._name(connection, state, Outcome.IDLE)
         if state is State.BUSY:
             self._ledger.sawBusy(transport)
         elif state is State.OPENING or connection.drainer.silent:
             self._begun.discard(transport)
-            lingering.loseIdle(transport)
+            lingering.loseIdle(transport, self._reactor, self._schedule)
             return
         self._connections[transport] = connection
         if not connection.isLeaving():
@@ -193,11 +198,11 @@ class Drain:
         Whether to look again in a moment: there is something that the application has
         not seen, or the peer is still taking an answer that we are done with.
         """
-        if state is State.OPENING:
-            return False
         if looks < LOOKS and hasUnread(transport):
             self._later(LOOK_AGAIN, self._settle, transport, looks + 1)
             return True
+        if state is State.OPENING:
+            return False
         before, connection.unconfirmed = connection.unconfirmed, unsent(transport)
         if state is State.BUSY or not 0 < connection.unconfirmed < (before or sys.maxsize):
             return False
@@ -214,7 +219,10 @@ class Drain:
         @param words: whether a last word may be said before.
         @param done: called when all were told; they end in the next moments.
         """
-        self._slices.each(self._ledger.live, partial(self._cut, words), done)
+        if self._ledger:
+            self._later(0, self._slices.each, self._ledger.live, partial(self._cut, words), done)
+        else:
+            done()
 
     def _cut(self, words: bool, transport: Any) -> None:
         if transport not in self._ledger:
@@ -229,7 +237,7 @@ class Drain:
         if state is not State.BUSY and not connection.told:
             if state in (State.OPENING, State.NEW):
                 self._name(connection, state, Outcome.IDLE)
-            lingering.loseIdle(transport)
+            lingering.loseIdle(transport, self._reactor, self._schedule)
             return
         entry = connection.entry(self._reactor.seconds(), state, Outcome.ABORTED)
         word = self._lastWord(connection) if words else ""
@@ -245,7 +253,7 @@ class Drain:
         try:
             lingering.install(connection.transport, self._reactor, self._schedule)
             return str(connection.drainer.lastWord(RETRY_AFTER))
-        except Exception:
+        except BaseException:
             _log.failure("{connection} could not say its last word", connection=connection)
             return ""
 
@@ -284,10 +292,9 @@ class Drain:
         """
         self._connections.pop(transport, None)
         self._begun.discard(transport)
-        unfinished = last is not None and last.isUnfinished()
-        if last is not None and last.hasAnswered():
+        if last is not None and last.answered:
             self._ledger.sawBusy(transport)
-        outcome = self._ledger.end(transport, unfinished)
+        outcome = self._ledger.end(transport, last is not None and last.unfinished)
         if last is not None and outcome is Outcome.LEFT:
             self._name(last, State.BUSY, outcome)
 
@@ -321,7 +328,7 @@ class Drain:
             self._calls.discard(call)
             try:
                 work(*args)
-            except Exception:
+            except BaseException:
                 _log.failure("{work} failed", work=work)
 
         call = self._reactor.callLater(delay, run)

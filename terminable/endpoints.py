@@ -69,13 +69,19 @@ def parse(reactor: Any, args: tuple[str, ...], keywords: dict[str, str]) -> Term
     @raise InvalidOption: a time that cannot be meant, or no endpoint to wrap.
     @raise ValueError: what the inner endpoint's parser says.
     """
-    if not args or args[0] in ("", "terminable"):
+    if not args or args[0] in ("", "terminable") or args[0].isdigit():
         raise InvalidOption(
-            "terminable:", ":".join(args), "an endpoint description such as tcp:8080"
+            "terminable", ":".join(args), "an endpoint description such as tcp:8080"
         )
     inner = {name: value for name, value in keywords.items() if name not in OPTIONS}
     schedule = scheduleFrom(keywords)
-    return TerminableEndpoint(reactor, serverFromString(reactor, quoted(args, inner)), schedule)
+    try:
+        endpoint = serverFromString(reactor, quoted(args, inner))
+    except TypeError as problem:
+        # Twisted's parsers take options as Python takes keyword arguments.
+        expected = f"{', '.join(OPTIONS)}, or an option of {args[0]} ({problem})"
+        raise InvalidOption("terminable", ":".join([*args, *inner]), expected) from None
+    return TerminableEndpoint(reactor, endpoint, schedule)
 
 
 @implementer(IStreamServerEndpoint)

@@ -28,15 +28,18 @@ class Gate:
         reactor: Any,
         schedule: Schedule,
         phase: Callable[[], Phase],
+        started: Callable[[Any], object],
         changed: Callable[[], object],
     ) -> None:
         """
         @param phase: tells where the terminator stands.
+        @param started: called with a wrapped factory that somebody begins to use.
         @param changed: called when a connection is over.
         """
         self._reactor = reactor
         self._schedule = schedule
         self._phase = phase
+        self._started = started
         self._changed = changed
         self.reset()
 
@@ -53,6 +56,12 @@ class Gate:
         Whether a connection that is accepted now would be served.
         """
         return self._phase() not in (Phase.ABORTING, Phase.TERMINATED)
+
+    def started(self, factory: Any) -> None:
+        """
+        Somebody begins to listen with a wrapped factory.
+        """
+        self._started(factory)
 
     def opened(self, transport: Any) -> None:
         """

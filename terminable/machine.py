@@ -66,7 +66,7 @@ class Machine:
         for effect in effects:
             try:
                 self._effects[effect]()
-            except Exception:
+            except BaseException:
                 _log.failure("{effect} failed", effect=effect)
 
     def later(self, news: Callable[[], object]) -> None:
@@ -82,7 +82,7 @@ class Machine:
             news = self._news.pop(0)
             try:
                 news()
-            except Exception:
+            except BaseException:
                 _log.failure("{news} failed", news=news)
 
     # -- time

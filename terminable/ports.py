@@ -183,7 +183,7 @@ class Listener:
         if factory is not None and hasattr(factory, "numPorts"):
             try:
                 factory.doStop()
-            except Exception:
+            except BaseException:
                 _log.failure("{factory} failed to stop", factory=factory)
 
     def suspend(self) -> bool:

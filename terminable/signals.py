@@ -22,6 +22,10 @@ from terminable.terminator import Terminator
 
 _log = Logger()
 
+#: For so long, in seconds, another signal is the first one's echo: whoever signals both
+#: a process and its group, as some runners and terminals do, means it once.
+ECHO = 0.1
+
 #: The signals that stop a reactor, and the name of what a reactor does about each.
 _SIGNALS = {signal.SIGTERM: "sigTerm", signal.SIGINT: "sigInt"}
 
@@ -35,6 +39,7 @@ class SecondSignal:
         self._reactor = reactor
         self._terminators: list[Terminator] = []
         self._counted = 0
+        self._heedFrom = 0.0
         reactor.addSystemEventTrigger("before", "shutdown", self.install)
 
     def add(self, terminator: Terminator) -> None:
@@ -47,6 +52,7 @@ class SecondSignal:
         """
         The reactor is stopping: take the signals over, if they are the reactor's.
         """
+        self._heedFrom = self._reactor.seconds() + ECHO
         for number, name in _SIGNALS.items():
             if signal.getsignal(number) != getattr(self._reactor, name, None):
                 continue
@@ -60,6 +66,8 @@ class SecondSignal:
         """
         One more signal.
         """
+        if self._reactor.seconds() < self._heedFrom:
+            return
         self._counted += 1
         if self._counted == 1:
             self._reactor.callFromThread(self.abort)

@@ -113,7 +113,7 @@ class Slices:
         for item in items:
             try:
                 work(item)
-            except Exception:
+            except BaseException:
                 _log.failure("{work} failed for {item}", work=work, item=item)
             if seconds() - began >= self._budget:
                 worked = self._worked()

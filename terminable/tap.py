@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from OpenSSL.crypto import Error as CertificateError
+from OpenSSL.SSL import Error as SSLError
 from twisted.application.service import IService, IServiceMaker
 from twisted.internet.endpoints import StandardIOEndpoint, serverFromString
 from twisted.internet.error import CannotListenError
@@ -137,7 +139,10 @@ class Options(UsageOptions):
         self.plugin = plugin
         self.pluginOptions = plugin.options()
         self.pluginOptions.parent = self
-        self.pluginOptions.parseOptions(arguments)
+        try:
+            self.pluginOptions.parseOptions(arguments)
+        except UsageError as problem:
+            raise UsageError(f"-- {name}: {problem}") from None
 
 
 def _reason(problem: BaseException | None) -> str:
@@ -224,6 +229,12 @@ def endpointOf(port: str, reactor: Any) -> Any:
     description = f"tcp:{port}" if port.isdigit() else port
     try:
         endpoint = serverFromString(reactor, description)
+    except TypeError as problem:
+        expected = f"options of that endpoint; times have options of their own ({_reason(problem)})"
+        raise InvalidOption("--port", port, expected) from None
+    except (OSError, CertificateError, SSLError) as problem:
+        expected = f"a certificate and a key that can be read ({_reason(problem)})"
+        raise InvalidOption("--port", port, expected) from None
     except Exception as problem:
         raise InvalidOption("--port", port, f"{_PORT} ({_reason(problem)})") from None
     if isinstance(endpoint, TerminableEndpoint):

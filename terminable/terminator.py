@@ -60,7 +60,8 @@ class Terminator:
         @param reactor: provides L{twisted.internet.interfaces.IReactorTime}; what
             is listened on by L{listen} is up to the endpoint.
         @param schedule: all times in one object; else they are given one by one, in
-            seconds, with the meaning that L{Schedule} gives them.
+            seconds, with the meaning that L{Schedule} gives them: C{gracePeriod},
+            C{idleGrace}, C{quiesce}, C{linger}, and C{lingerBytes} in bytes.
         @raise terminable.InvalidOption: a time that cannot be meant.
         """
         self._reactor = reactor
@@ -73,9 +74,12 @@ class Terminator:
         self._closing = False
         self._machine = Machine(reactor, {e: getattr(self, f"_do_{e.name}") for e in Effect})
         self._machine.changed = partial(self._tell, "phaseChanged")
-        self.gate = Gate(reactor, self.schedule, lambda: self.phase, self._look)
+        self.gate = Gate(reactor, self.schedule, lambda: self.phase, self._use, self._look)
         self._report: Report | None = None
         self._awaited = False
+
+    def __repr__(self) -> str:
+        return f"<Terminator {self.phase.value}, {len(self.gate.ledger)} connections>"
 
     # -- what there is
 
@@ -127,10 +131,18 @@ class Terminator:
         Ports that listen with it when the stop begins are closed like our own.
         """
         wrapped = TerminableFactory(factory, self.gate)
-        self._factories.append(wrapped)
+        self._use(wrapped)
+        return wrapped
+
+    def _use(self, wrapped: TerminableFactory) -> None:
+        """
+        Somebody listens with a wrapped factory, or is about to, perhaps not for the
+        first time.
+        """
         if self.phase is Phase.TERMINATED:
             self._machine.feed(Event.LISTEN)
-        return wrapped
+        if not any(known is wrapped for known in self._factories):
+            self._factories.append(wrapped)
 
     def listen(
         self, endpoint: IStreamServerEndpoint, factory: IProtocolFactory
@@ -138,30 +150,34 @@ class Terminator:
         """
         Serve C{factory} on C{endpoint}.
 
-        @return: fires with the port, or fails as C{endpoint.listen} does, or with
+        @return: fires with the port, or fails as C{endpoint.listen} does, with
+            C{TypeError} if it is given no endpoint, with
             L{terminable.NotServing} while a stop is under way or suspended, or
             with L{terminable.CannotAttach} if the endpoint is no listening port
             (standard input and output).
         """
         return Deferred.fromCoroutine(self._listen(endpoint, factory))
 
-    async def _listen(self, endpoint: Any, factory: Any) -> IListeningPort:
+    async def _listen(self, endpoint: Any, factory: Any) -> Any:
         self._mustServe()
+        if not IStreamServerEndpoint.providedBy(endpoint):
+            raise TypeError(f"{endpoint!r} is no endpoint: expected one, as of serverFromString")
         before = self.phase
-        port = await endpoint.listen(factory)
+        port: Any = await endpoint.listen(factory)
         if not IListeningPort.providedBy(port):
             raise CannotAttach(f"{endpoint!r} is not an endpoint with a listening port")
         if not transports.canAttach(port) and self.phase in (Phase.SERVING, before):
             # A port of another kind: the pair of wrappers records instead.
             await maybeDeferred(port.stopListening)
             before = Phase.SERVING
-            port = await endpoint.listen(self.wrap(factory))
+            wrapped: Any = self.wrap(factory)
+            port = await endpoint.listen(wrapped)
         if self.phase not in (Phase.SERVING, before):
             # A stop has begun, or even ended, while the endpoint was at it.
             await maybeDeferred(port.stopListening)
             raise NotServing("stopped before the port was open")
         self._adopt(port)
-        return port  # type: ignore[no-any-return]
+        return port
 
     def attach(self, port: IListeningPort) -> None:
         """

@@ -268,7 +268,7 @@ class ConnectionTests(SynchronousTestCase):
         wire.peer.send(b"x")
         wire.pumpUntil(lambda: not connection.isBusy())
         drainer: Any = connection.drainer
-        drainer.upgraded = True
+        drainer._upgraded = True
         self.assertIs(connection.state(), State.UPGRADED)
 
     def test_leaving(self) -> None:

@@ -21,7 +21,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.tap import Options as WebOptions
 
-from terminable import Schedule, Terminator, draining, ports, slices, terminator
+from terminable import Schedule, Terminator, draining, ports, signals, slices, terminator
 from terminable.drainers.http11 import HTTP11Drainer
 from terminable.endpoints import OPTIONS
 from terminable.policy import ledger, schedule
@@ -175,7 +175,8 @@ class FigureTests(SynchronousTestCase):
         self.assertSaid("decisions/slices.rst", f"From {slices.MANY} connections on")
         self.assertSaid("decisions/report-names.rst", f"{ledger.NAMED:,} are kept by name")
         self.assertSaid("decisions/report-names.rst", f"{ledger.SHOWN} of each kind")
-        self.assertEqual((schedule.IDLE_GRACE, slices.BUDGET), (1.0, 0.001))
+        self.assertSaid("decisions/second-signal.rst", f"ignored for {signals.ECHO:g} s")
+        self.assertEqual((schedule.IDLE_GRACE, slices.BUDGET, signals.ECHO), (1.0, 0.001, 0.1))
 
 
 class CommandTests(SynchronousTestCase):

@@ -4,6 +4,7 @@ What drainers and transports that fail cost, and what the report says of them.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -141,6 +142,73 @@ class FailingTests(SynchronousTestCase):
         self.assertTrue(second.aborted)
         self.assertEqual(self.successResultOf(result).aborted, 2)
         self.assertEqual(len(self.flushLoggedErrors(Boom)), 1)
+
+
+class WorseTests(SynchronousTestCase):
+    """
+    What is not even an C{Exception}: a cancelled task, say.
+    """
+
+    def check(self, stop: str, *methods: str) -> None:
+        def fail(*details: Any) -> Any:
+            raise asyncio.CancelledError
+
+        world = World(Hinting, gracePeriod=2)
+        for _ in range(3):
+            world.connect()
+        for protocol in world.factory.protocols:
+            protocol.busy = True
+            for method in methods:
+                setattr(protocol, method, fail)
+        result = getattr(world.terminator, stop)()
+        world.pass_(3.5)
+        self.assertEqual(self.successResultOf(result).opened, 3)
+        self.assertEqual(world.clock.getDelayedCalls(), [])
+        self.assertGreater(len(self.flushLoggedErrors(asyncio.CancelledError)), 0, (stop, methods))
+
+    def test_everywhere(self) -> None:
+        """
+        It costs no more than other exceptions do, whoever raises it.
+        """
+        for stop in ("terminate", "abort"):
+            for method in ("isBusy", "describe"):
+                self.check(stop, method)
+        for method in ("hint", "drain", "lastWord"):
+            self.check("terminate", method)
+
+    def test_answered(self) -> None:
+        """
+        Who cannot even say whether he has answered is counted all the same.
+        """
+
+        class Evasive(Hinting):
+            @property
+            def answered(self) -> bool:
+                raise Boom
+
+        world = World(Evasive)
+        world.connect()
+        result = world.terminator.terminate()
+        world.pass_(1.1)
+        self.assertEqual(self.successResultOf(result).idle, 1)
+        self.assertEqual(len(self.flushLoggedErrors(Boom)), 1)
+
+    def test_goneInTheSameTurn(self) -> None:
+        """
+        Who is lost while another one is being aborted is not aborted any more.
+        """
+        world = World()
+        first, second = world.connect(), world.connect()
+
+        def isBusy() -> bool:
+            second.end()
+            return True
+
+        world.factory.protocols[0].isBusy = isBusy
+        result = world.terminator.abort()
+        world.clock.advance(0)
+        self.assertEqual((first.aborted, second.aborted), (True, False))
+        self.assertEqual(self.successResultOf(result).opened, 2)
 
 
 class NewTests(SynchronousTestCase):

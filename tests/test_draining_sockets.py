@@ -164,6 +164,7 @@ class IdleTests(SocketTestCase):
             client.recv(100_000)
             client.recv(100_000)
             self.go(0.06)
+        client.close()
         self.go(1)
         self.assertEqual(self.successResultOf(result).idle, 1)
 

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Site
 
 from terminable.policy.schedule import Schedule
-from terminable.tracking import lingering
+from terminable.tracking import lingering, sockets
 from tests.answers import Shop
 from tests.losing import LINGER, SIZE, App, EveryMixin
 from tests.wire import TLSPeer, Turning, Wire, certificate
@@ -230,11 +230,11 @@ class FlushedTests(SynchronousTestCase):
 
     def test_unreadInput(self) -> None:
         """
-        With unread input one stays, unless there is no time for it, or TLS to see to it.
+        With unread input one stays, unless there is no time for it.
         """
         self.assertIsNone(self.decide(self.wire()))
         self.assertIs(self.decide(self.wire(), Schedule(linger=0.0)), CONNECTION_DONE)
-        self.assertIs(self.decide(self.wire(tls=True)), CONNECTION_DONE)
+        self.assertIsNone(self.decide(self.wire(tls=True)))
 
     def test_nothingToStayFor(self) -> None:
         """
@@ -271,30 +271,37 @@ class LoseIdleTests(SynchronousTestCase):
         self.addCleanup(wire.close)
         return wire
 
+    def lose(self, wire: Wire) -> None:
+        lingering.loseIdle(wire.transport, wire.reactor, Schedule(linger=LINGER))
+
     def test_plain(self) -> None:
         """
         It is over at once, cleanly.
         """
         wire = self.wire()
-        lingering.loseIdle(wire.transport)
+        self.lose(wire)
         self.assertTrue(wire.protocol.lost[0].check(ConnectionDone))
         wire.pumpUntil(lambda: wire.peer.over)
         self.assertEqual(wire.peer.over, "FIN")
 
     def test_unsent(self) -> None:
         """
-        What was still to be written is written first, through TLS with its goodbye.
+        What was still to be written is written first, through TLS with its goodbye, and
+        has time to arrive.
         """
         for tls in (False, True):
             wire = self.wire(tls=tls)
-            lingering.install(wire.transport, wire.reactor, Schedule(linger=LINGER))
             wire.protocol.transport.write(b"answer")
-            lingering.loseIdle(wire.transport)
-            wire.pumpUntil(lambda wire=wire: wire.peer.over)
-            self.assertEqual((wire.peer.received, wire.peer.over), (b"answer", "FIN"))
+            self.lose(wire)
+            wire.pumpUntil(lambda wire=wire: wire.peer.received == b"answer")
+            wire.pump()
             self.assertTrue(not tls or wire.peer.notified)
+            for _ in range(3):
+                wire.reactor.advance(LINGER)
+                wire.pump()
             wire.pumpUntil(lambda wire=wire: not wire.transport.connected)
-            self.assertEqual(len(wire.protocol.lost), 1)
+            wire.pumpUntil(lambda wire=wire: wire.peer.over)
+            self.assertEqual((wire.peer.over, len(wire.protocol.lost)), ("FIN", 1))
 
     def test_encryptedWeb(self) -> None:
         """
@@ -303,7 +310,8 @@ class LoseIdleTests(SynchronousTestCase):
         """
         wire = self.wire(Site(Shop()), tls=True)
         self.assertIsNotNone(wire.transport.producer)
-        lingering.loseIdle(wire.transport)
+        wire.pumpUntil(lambda: not sockets.unacknowledged(wire.transport.socket))
+        self.lose(wire)
         wire.pumpUntil(lambda: not wire.transport.connected, 0)
         wire.pumpUntil(lambda: wire.peer.over)
         self.assertEqual((wire.peer.over, wire.peer.notified), ("FIN", True))
@@ -315,7 +323,7 @@ class LoseIdleTests(SynchronousTestCase):
         options = certificate().options()
         outer = TLSMemoryBIOFactory(options, False, Factory.forProtocol(App), clock=Turning())
         wire = self.wire(outer)
-        lingering.loseIdle(wire.transport)
+        self.lose(wire)
         self.assertFalse(wire.transport.connected)
 
     def test_overAlready(self) -> None:
@@ -325,7 +333,16 @@ class LoseIdleTests(SynchronousTestCase):
         wire = self.wire(tls=True)
         tls = wire.transport.protocol
         tls.unregisterProducer = wire.close
-        lingering.loseIdle(wire.transport)
+        self.lose(wire)
+        self.assertEqual(len(wire.protocol.lost), 1)
+
+    def test_finishedAlready(self) -> None:
+        """
+        What is over stays over.
+        """
+        wire = self.wire()
+        self.lose(wire)
+        lingering.finish(wire.transport)
         self.assertEqual(len(wire.protocol.lost), 1)
 
     def test_inMemory(self) -> None:
@@ -333,5 +350,5 @@ class LoseIdleTests(SynchronousTestCase):
         A transport of a test is lost in its own way.
         """
         transport = StringTransport()
-        lingering.loseIdle(transport)
+        lingering.loseIdle(transport, Turning(), Schedule())
         self.assertTrue(transport.disconnecting)

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from terminable.policy.phases import Phase
-from terminable.signals import abortOnSecondSignal
+from terminable.signals import ECHO, abortOnSecondSignal
 from tests.doubles import World
 
 
@@ -67,7 +67,8 @@ class SecondSignalTests(SynchronousTestCase):
         self.world.connect(delay=None)
         abortOnSecondSignal(self.reactor, self.world.terminator)
 
-    def send(self, number: int) -> None:
+    def send(self, number: int, after: float = ECHO) -> None:
+        self.reactor.advance(after)
         self.handlers[number](number, None)
 
     def test_notBefore(self) -> None:
@@ -90,6 +91,16 @@ class SecondSignalTests(SynchronousTestCase):
             queued()
             self.assertIs(self.world.terminator.phase, Phase.ABORTING)
             self.assertEqual(self.sent, [])
+
+    def test_echo(self) -> None:
+        """
+        What comes in the first moments is taken for the first signal's echo.
+        """
+        self.reactor.stopping()
+        self.send(signal.SIGTERM, ECHO / 2)
+        self.assertEqual((self.reactor.queued, self.sent), ([], []))
+        self.send(signal.SIGTERM)
+        self.assertEqual(len(self.reactor.queued), 1)
 
     def test_third(self) -> None:
         """

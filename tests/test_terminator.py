@@ -187,8 +187,9 @@ class TerminateTests(SynchronousTestCase):
         transport = world.connect()
         world.factory.protocols[0].busy = True
         result = world.terminator.terminate()
-        self.assertTrue(transport.aborted)
+        self.assertFalse(transport.aborted)
         world.clock.advance(0)
+        self.assertTrue(transport.aborted)
         self.assertEqual(self.successResultOf(result).aborted, 1)
 
     def test_noDeadline(self) -> None:

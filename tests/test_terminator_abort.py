@@ -27,8 +27,9 @@ class AbortTests(SynchronousTestCase):
         world.factory.protocols[0].busy = True
         world.factory.protocols[0].word = "503"
         result = world.terminator.abort()
-        self.assertEqual((busy.aborted, idle.aborted), (True, False))
+        self.assertEqual((busy.disconnecting, idle.disconnecting), (False, False))
         world.clock.advance(0)
+        self.assertEqual((busy.aborted, idle.aborted), (True, False))
         report = self.successResultOf(result)
         self.assertEqual((report.aborted, report.idle), (1, 1))
         self.assertEqual(
@@ -80,6 +81,7 @@ class AbortTests(SynchronousTestCase):
         first = world.terminator.abort()
         second = world.terminator.terminate()
         third = world.terminator.terminate(gracePeriod=100)
+        world.clock.advance(0)
         world.pass_(0.5)
         report = self.successResultOf(first)
         self.assertIs(self.successResultOf(second), report)
@@ -95,6 +97,7 @@ class AbortTests(SynchronousTestCase):
         world.factory.protocols[0].busy = True
         result = world.terminator.abort()
         world.terminator.abort()
+        world.clock.advance(0)
         world.pass_(0.5)
         self.assertTrue(transport.aborted)
         report = self.successResultOf(result)
@@ -112,8 +115,8 @@ class AbortTests(SynchronousTestCase):
         world.clock.advance(1)
         self.assertFalse(transport.aborted)
         world.terminator.abort()
-        self.assertTrue(transport.disconnecting)
         world.clock.advance(0)
+        self.assertTrue(transport.disconnecting)
         [entry] = self.successResultOf(result).entries
         self.assertEqual(entry.told, "503")
         self.assertEqual(world.clock.getDelayedCalls(), [])

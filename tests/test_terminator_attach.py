@@ -102,8 +102,8 @@ class AttachTests(SocketTestCase):
 
     def test_wrappedForAnother(self) -> None:
         """
-        A port that serves a wrapped factory is closed with the others; once the stop is
-        over the factory is no longer ours, and who listens with it again keeps his port.
+        A port that serves a wrapped factory is closed with the others; who listens with
+        it again has begun to serve again.
         """
         terminator = self.serve()
         wrapped = terminator.wrap(self.factory)
@@ -111,6 +111,6 @@ class AttachTests(SocketTestCase):
         self.successResultOf(terminator.terminate())
         self.assertFalse(first.connected)
         second = listeningPort(self.reactor, wrapped)
-        terminator.wrap(self.factory)
+        self.assertIs(terminator.phase, Phase.SERVING)
         self.successResultOf(terminator.terminate())
-        self.assertTrue(second.connected)
+        self.assertFalse(second.connected)

@@ -4,6 +4,8 @@ What a terminator does while it serves: listening, suspending, listening again.
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.task import Clock
@@ -88,6 +90,14 @@ class ListenTests(ServingTestCase):
         """
         self.endpoint.failure = Boom()
         self.failureResultOf(self.terminator.listen(self.endpoint, self.factory), Boom)
+
+    def test_noEndpoint(self) -> None:
+        """
+        A description has to be made an endpoint first, and the error says so.
+        """
+        endpoint: Any = "tcp:8080"
+        problem = self.failureResultOf(self.terminator.listen(endpoint, self.factory), TypeError)
+        self.assertIn("serverFromString", problem.getErrorMessage())
 
     def test_noPort(self) -> None:
         """
@@ -293,6 +303,7 @@ class SuspendTests(ServingTestCase):
         self.assertRaises(NotServing, self.terminator.suspend)
         self.assertRaises(NotServing, self.terminator.resume)
         self.terminator.abort()
+        self.clock.advance(0)
         self.clock.advance(2)
         problem = self.assertRaises(NotServing, self.terminator.suspend)
         self.assertEqual(str(problem), "cannot suspend while terminated")

@@ -90,6 +90,9 @@ class Recording:
         self.ended: list[Any] = []
         self.decide: Callable[[Any], object] | None = None
 
+    def started(self, factory: Any) -> None:
+        pass
+
     def opened(self, transport: Any) -> None:
         """
         One more, which a ledger counts once.

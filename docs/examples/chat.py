@@ -9,9 +9,11 @@ from __future__ import annotations
 import sys
 
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
-from twisted.internet.task import deferLater
+from twisted.internet.task import deferLater, react
 from twisted.protocols.basic import LineReceiver
 from zope.interface import implementer
 
@@ -61,20 +63,20 @@ class Chat(LineReceiver):
             self.transport.loseConnection()
 
 
-def main(description: str) -> None:
+async def main(reactor, description: str) -> None:
     terminator = Terminator(reactor, gracePeriod=5.0)
-    listening = terminator.listen(serverFromString(reactor, description), Factory.forProtocol(Chat))
-    listening.addCallback(lambda port: print("listening on", port.getHost().port, flush=True))
-    reactor.addSystemEventTrigger("before", "shutdown", stop, terminator)
-    reactor.run()
-
-
-def stop(terminator: Terminator):
-    """
-    The reactor was asked to stop; it waits for the Deferred.
-    """
-    return terminator.terminate().addCallback(print)
+    endpoint = serverFromString(reactor, description)
+    try:
+        port = await terminator.listen(endpoint, Factory.forProtocol(Chat))
+    except CannotListenError as problem:
+        raise SystemExit(str(problem)) from None
+    print("listening on", port.getHost().port, flush=True)
+    # The reactor, when it is asked to stop, waits for the Deferred.
+    reactor.addSystemEventTrigger(
+        "before", "shutdown", lambda: terminator.terminate().addCallback(print)
+    )
+    await Deferred()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    react(main, sys.argv[1:])

@@ -8,32 +8,37 @@ from __future__ import annotations
 
 import sys
 
-from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.task import react
 from twisted.web.server import Site
 from twisted.web.static import Data
 
 from terminable import Report, Terminator
 
 
-def main(description: str) -> int:
+async def main(reactor, description: str) -> None:
     terminator = Terminator(reactor, gracePeriod=1.0, idleGrace=0.2)
     root = Data(b"Hello.\n", "text/plain")
     root.isLeaf = True
-    listening = terminator.listen(serverFromString(reactor, description), Site(root))
-    listening.addCallback(lambda port: print("listening on", port.getHost().port, flush=True))
+    try:
+        port = await terminator.listen(serverFromString(reactor, description), Site(root))
+    except CannotListenError as problem:
+        raise SystemExit(str(problem)) from None
+    print("listening on", port.getHost().port, flush=True)
 
-    reports: list[Report] = []
+    reported: Deferred[Report] = Deferred()
 
     def stop():
-        return terminator.terminate().addCallback(reports.append)
+        return terminator.terminate().addCallback(reported.callback)
 
     reactor.addSystemEventTrigger("before", "shutdown", stop)
-    reactor.run()
-    for entry in reports[0].stragglers:
+    report = await reported
+    for entry in report.stragglers:
         print("aborted:", entry)
-    return 0 if reports[0].graceful else 1
+    raise SystemExit(0 if report.graceful else 1)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    react(main, sys.argv[1:])

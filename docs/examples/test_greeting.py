@@ -1,7 +1,7 @@
 """
 Tests of a server, with real sockets and a clean reactor after each.
 
-    trial test_greeting.py
+    trial ./test_greeting.py
 """
 
 from __future__ import annotations

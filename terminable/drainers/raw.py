@@ -35,8 +35,25 @@ class RawDrainer(NothingToSay):
         @param upgraded: it began as another protocol.
         """
         self.transport = getattr(protocol, "transport", None)
-        self.upgraded = upgraded
-        self.silent = not upgraded
+        self._upgraded = upgraded
+
+    @property
+    def upgraded(self) -> bool:
+        """
+        Whether this began as HTTP: its channel is no longer there, or no longer listens,
+        but is still registered as a producer.
+        """
+        bottom = bottomOf(self.transport)
+        return self._upgraded or (
+            isinstance(bottom, FileDescriptor) and internals.isHTTPProducer(bottom)
+        )
+
+    @property
+    def silent(self) -> bool:
+        """
+        Whether it may be lost without further ado.
+        """
+        return not self.upgraded
 
     def isBusy(self) -> bool:
         """

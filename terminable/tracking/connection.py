@@ -47,16 +47,20 @@ class Connection:
     @ivar told: whether it was told to go.
     @ivar notBefore: until when it may stay idle.
     @ivar unconfirmed: how much its peer had not confirmed when we last looked.
+    @ivar unfinished: whether something was in flight when it was over.
+    @ivar answered: whether something was answered since its drain began.
     """
 
     __slots__ = (
         "_drainer",
         "_drains",
+        "answered",
         "notBefore",
         "openedAt",
         "told",
         "transport",
         "unconfirmed",
+        "unfinished",
     )
 
     def __init__(self, transport: Any, openedAt: float) -> None:
@@ -65,6 +69,8 @@ class Connection:
         self.told = False
         self.notBefore = 0.0
         self.unconfirmed: int | None = None
+        self.unfinished = False
+        self.answered = False
         self._drainer: IHintingDrainer | None = None
         self._drains: Any = None
 
@@ -102,10 +108,11 @@ class Connection:
         """
         Find out what will no longer be known when the connection is over.
         """
+        self.unfinished = self.isUnfinished()
         try:
-            self.drainer  # noqa: B018 - remembered
-        except Exception:
-            _log.failure("{connection} has no drainer", connection=self)
+            self.answered = bool(getattr(self._drainer, "answered", False))
+        except BaseException:
+            _log.failure("{drainer}.answered failed", drainer=self._drainer)
 
     @property
     def drainer(self) -> IHintingDrainer:
@@ -142,23 +149,16 @@ class Connection:
 
     def isUnfinished(self) -> bool:
         """
-        Whether the protocol has something in flight.  When the connection is over:
-        whether it will remain so for ever.
+        Whether the protocol has something in flight.
         """
         return self._isUnfinished(self.protocol)
 
     def _isUnfinished(self, protocol: Any) -> bool:
         try:
             return bool(self._drainerOf(protocol).isBusy())
-        except Exception:
+        except BaseException:
             _log.failure("{drainer}.isBusy failed", drainer=self._drainer)
             return True
-
-    def hasAnswered(self) -> bool:
-        """
-        Whether something was in flight since the stop began, and was answered.
-        """
-        return bool(getattr(self._drainer, "answered", False))
 
     def isOpening(self) -> bool:
         """
@@ -196,7 +196,7 @@ class Connection:
         """
         try:
             return str(self.drainer.describe())
-        except Exception:
+        except BaseException:
             _log.failure("{drainer}.describe failed", drainer=self._drainer)
             return ""
 

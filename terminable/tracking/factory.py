@@ -31,6 +31,11 @@ class Gate(Recorder, Protocol):
         Whether a new connection would still be served.
         """
 
+    def started(self, factory: Any) -> None:
+        """
+        Somebody begins to listen with a wrapped factory.
+        """
+
 
 def _prefixOf(wrapped: Any) -> str:
     if ILoggingContext.providedBy(wrapped):
@@ -71,6 +76,7 @@ class TerminableFactory:
         """
         A port begins to use the factory.
         """
+        self._gate.started(self)
         self.wrappedFactory.doStart()
 
     def doStop(self) -> None:

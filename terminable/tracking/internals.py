@@ -77,6 +77,15 @@ def tlsBacklog(tls: TLSMemoryBIOProtocol) -> bool:
     return bool(tls._appSendBuffer) or tls._producer is not None
 
 
+def isHTTPProducer(transport: FileDescriptor) -> bool:
+    """
+    Whether an HTTP channel is registered as the transport's producer, also above TLS
+    (C{_ProducerMembrane._producer}).
+    """
+    producer = transport.producer
+    return isinstance(getattr(producer, "_producer", producer), HTTPChannel)
+
+
 # -- ports
 
 

@@ -91,8 +91,6 @@ def flushed(transport: Any, reactor: IReactorTime, schedule: Schedule) -> object
         return CONNECTION_DONE
     if not (sockets.unread(sock) or sockets.notSent(sock)):
         return CONNECTION_DONE
-    if tlsLayer(transport) is not None:
-        return CONNECTION_DONE
     stay = _Lingering(transport, reactor, schedule)
     stay.begin()
     return stay.flushed()
@@ -227,15 +225,23 @@ class _TLSLingering(_Lingering):
             super()._look()
 
 
-def loseIdle(transport: Any) -> None:
+def loseIdle(transport: Any, reactor: IReactorTime, schedule: Schedule) -> None:
     """
     Lose a connection on which nothing is in flight and nothing remains to be said
     by its protocol, in the cheapest way.  For callers outside of protocol code:
     C{connectionLost} may be called before this returns.
     """
     tls: Any = tlsLayer(transport)
+    top = transport if tls is None else tls
+    sock = socketOf(transport)
+    if sock is not None and (sockets.unacknowledged(sock) or internals.unsentBytes(transport)):
+        # The peer is still taking an answer.  The HTTP channel has registered itself,
+        # and would be waited for.
+        top.unregisterProducer()
+        install(transport, reactor, schedule)
+        top.loseConnection()
+        return
     if tls is not None and internals.handshakeDone(tls):
-        # The HTTP channel has registered itself; TLS would wait for it.
         tls.unregisterProducer()
         type(tls).loseConnection(tls)
     finish(transport)

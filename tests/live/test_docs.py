@@ -5,6 +5,8 @@ The programs that the prose shows do what it says, and so does the command itsel
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -144,13 +146,39 @@ class ProgramTests(ExampleTestCase):
         server.gone()
         self.assertEqual(server.status, 0)
 
+    def test_portInUse(self) -> None:
+        """
+        On a port in use each says why it cannot listen, and ends with 1.
+        """
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            for name in ("chat.py", "squares.py", "exitstatus.py"):
+                done = subprocess.run(
+                    [sys.executable, str(EXAMPLES / name), f"tcp:{port}:interface=127.0.0.1"],
+                    env=environment(),
+                    capture_output=True,
+                    text=True,
+                    timeout=60,
+                )
+                self.assertEqual(done.returncode, 1, name)
+                reason = rf"\ACouldn't listen on 127\.0\.0\.1:{port}: .* in use\.\n\Z"
+                self.assertRegex(done.stderr, reason, name)
+
     def test_tests(self) -> None:
         """
-        The example of a test passes, and leaves a clean reactor.
+        The example of a test passes as it is run in the prose, from its folder, and
+        leaves a clean reactor.
         """
+        example = EXAMPLES / "test_greeting.py"
+        page = (ROOT / "docs" / "howto" / "testing.rst").read_text()
+        command = re.search(r"^    \$ (trial .*)$", page, re.MULTILINE)
+        assert command is not None
+        self.assertIn(f"\n    {command[1]}\n", example.read_text())
         directory = self.directory()
+        shutil.copy(example, directory)
         done = subprocess.run(
-            [sys.executable, "-m", "twisted.trial", str(EXAMPLES / "test_greeting.py")],
+            # The program itself: "python -m" would look for modules in the folder too.
+            [str(Path(sys.executable).with_name("trial")), *shlex.split(command[1])[1:]],
             cwd=directory,
             env=environment(),
             capture_output=True,

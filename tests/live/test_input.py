@@ -198,7 +198,7 @@ class PortTests(BadInputTestCase):
             "http": DESCRIPTION,
             "-5": DESCRIPTION,
             "tcp:http": DESCRIPTION,
-            "tcp:8080:colour=red": DESCRIPTION,
+            "tcp:8080:colour=red": "expected options of that endpoint",
             "terminable:tcp:8080": "expected an endpoint without terminable:",
             "70000": LISTENED,
             "unix:/nonexistent/socket": LISTENED,
@@ -217,7 +217,7 @@ class PortTests(BadInputTestCase):
         for name in ("missing.pem", "bad.pem"):
             pem = directory / name
             port = f"ssl:{freePort()}:interface={HOST}:certKey={pem}:privateKey={pem}"
-            cases["--port", port] = ("--port", name, DESCRIPTION)
+            cases["--port", port] = ("--port", name, "expected a certificate and a key")
         cases["--port", "ssl:8443"] = ("--port", "'ssl:8443'", "server.pem")
         self.assertAllRefused(cases)
 
