@@ -20,7 +20,7 @@ from terminable.policy.schedule import LAST_WORD, RETRY_AFTER, Schedule
 from terminable.slices import Slices
 from terminable.tracking import lingering
 from terminable.tracking.connection import Connection
-from terminable.tracking.layers import hasUnread, unsent, unsentHere
+from terminable.tracking.layers import unreadIn, unsent, unsentHere
 
 #: A connection that looks idle while something unread lies in the kernel is looked
 #: at again after this many seconds, at most this often.
@@ -185,20 +185,26 @@ class Drain:
             self._name(connection, state, Outcome.IDLE)
         if state is State.BUSY:
             self._ledger.sawBusy(transport)
-        elif state is State.OPENING or connection.drainer.silent:
+        elif state is State.OPENING or connection.silent:
             self._begun.discard(transport)
-            lingering.loseIdle(transport, self._reactor, self._schedule)
+            self._loseIdle(connection)
             return
         self._connections[transport] = connection
         if not connection.isLeaving():
             connection.drainer.drain()
+
+    def _loseIdle(self, connection: Connection) -> None:
+        taking = bool(connection.unconfirmed)
+        lingering.loseIdle(
+            connection.transport, connection.tls, taking, self._reactor, self._schedule
+        )
 
     def _notYet(self, transport: Any, connection: Connection, state: State, looks: int) -> bool:
         """
         Whether to look again in a moment: there is something that the application has
         not seen, or the peer is still taking an answer that we are done with.
         """
-        if looks < LOOKS and hasUnread(transport):
+        if looks < LOOKS and unreadIn(transport, connection.tls):
             self._later(LOOK_AGAIN, self._settle, transport, looks + 1)
             return True
         if state is State.OPENING:
@@ -237,7 +243,8 @@ class Drain:
         if state is not State.BUSY and not connection.told:
             if state in (State.OPENING, State.NEW):
                 self._name(connection, state, Outcome.IDLE)
-            lingering.loseIdle(transport, self._reactor, self._schedule)
+            connection.unconfirmed = unsent(transport)
+            self._loseIdle(connection)
             return
         entry = connection.entry(self._reactor.seconds(), state, Outcome.ABORTED)
         word = self._lastWord(connection) if words else ""

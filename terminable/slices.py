@@ -15,7 +15,7 @@ from twisted.logger import Logger
 Item = TypeVar("Item")
 
 #: How long our own work may take in one turn of the reactor, in seconds.
-BUDGET = 0.001
+BUDGET = 0.002
 
 #: From how many items on the garbage collector has to wait.
 MANY = 500

@@ -176,7 +176,7 @@ class FigureTests(SynchronousTestCase):
         self.assertSaid("decisions/report-names.rst", f"{ledger.NAMED:,} are kept by name")
         self.assertSaid("decisions/report-names.rst", f"{ledger.SHOWN} of each kind")
         self.assertSaid("decisions/second-signal.rst", f"ignored for {signals.ECHO:g} s")
-        self.assertEqual((schedule.IDLE_GRACE, slices.BUDGET, signals.ECHO), (1.0, 0.001, 0.1))
+        self.assertEqual((schedule.IDLE_GRACE, slices.BUDGET, signals.ECHO), (1.0, 0.002, 0.1))
 
 
 class CommandTests(SynchronousTestCase):

@@ -16,6 +16,7 @@ from twisted.web.server import Site
 
 from terminable.policy.schedule import Schedule
 from terminable.tracking import lingering, sockets
+from terminable.tracking.layers import tlsLayer, unsent
 from tests.answers import Shop
 from tests.losing import LINGER, SIZE, App, EveryMixin
 from tests.wire import TLSPeer, Turning, Wire, certificate
@@ -272,7 +273,9 @@ class LoseIdleTests(SynchronousTestCase):
         return wire
 
     def lose(self, wire: Wire) -> None:
-        lingering.loseIdle(wire.transport, wire.reactor, Schedule(linger=LINGER))
+        tls = tlsLayer(wire.transport)
+        taking = bool(unsent(wire.transport))
+        lingering.loseIdle(wire.transport, tls, taking, wire.reactor, Schedule(linger=LINGER))
 
     def test_plain(self) -> None:
         """
@@ -350,5 +353,5 @@ class LoseIdleTests(SynchronousTestCase):
         A transport of a test is lost in its own way.
         """
         transport = StringTransport()
-        lingering.loseIdle(transport, Turning(), Schedule())
+        lingering.loseIdle(transport, None, True, Turning(), Schedule())
         self.assertTrue(transport.disconnecting)

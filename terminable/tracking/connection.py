@@ -47,6 +47,7 @@ class Connection:
     @ivar told: whether it was told to go.
     @ivar notBefore: until when it may stay idle.
     @ivar unconfirmed: how much its peer had not confirmed when we last looked.
+    @ivar tls: the TLS layer that there was when L{state} was asked for.
     @ivar unfinished: whether something was in flight when it was over.
     @ivar answered: whether something was answered since its drain began.
     """
@@ -57,6 +58,7 @@ class Connection:
         "answered",
         "notBefore",
         "openedAt",
+        "tls",
         "told",
         "transport",
         "unconfirmed",
@@ -70,6 +72,7 @@ class Connection:
         self.notBefore = 0.0
         self.unconfirmed: int | None = None
         self.unfinished = False
+        self.tls: Any = None
         self.answered = False
         self._drainer: IHintingDrainer | None = None
         self._drains: Any = None
@@ -113,6 +116,13 @@ class Connection:
             self.answered = bool(getattr(self._drainer, "answered", False))
         except BaseException:
             _log.failure("{drainer}.answered failed", drainer=self._drainer)
+
+    @property
+    def silent(self) -> bool:
+        """
+        Whether it may be lost without a word, by what L{state} has just seen.
+        """
+        return self._drainer is not None and bool(self._drainer.silent)
 
     @property
     def drainer(self) -> IHintingDrainer:
@@ -178,10 +188,15 @@ class Connection:
         What the connection is doing now.
         """
         found = layers(self.transport)
-        below, protocol = found[:-1], found[-1]
-        if any(isOpening(layer) for layer in below):
-            return State.OPENING
-        if any(isLeaving(layer) for layer in below) or self._isUnfinished(protocol):
+        self.tls = None
+        leaving = False
+        for layer in found[:-1]:
+            leaving = leaving or isLeaving(layer)
+            if self.tls is None and isinstance(layer, TLSMemoryBIOProtocol):
+                self.tls = layer
+                if isOpening(layer):
+                    return State.OPENING
+        if leaving or self._isUnfinished(found[-1]):
             return State.BUSY
         if getattr(self._drainer, "upgraded", False):
             return State.UPGRADED

@@ -96,10 +96,16 @@ def hasUnread(transport: Any) -> bool:
     Whether the peer has sent something that the application has not seen: in the
     kernel, or in the TLS layer.
     """
+    return unreadIn(transport, tlsLayer(transport))
+
+
+def unreadIn(transport: Any, tls: TLSMemoryBIOProtocol | None) -> bool:
+    """
+    L{hasUnread} for those who know the TLS layer already.
+    """
     sock = socketOf(transport)
     if sock is not None and sockets.unread(sock):
         return True
-    tls = tlsLayer(transport)
     if tls is None or not internals.handshakeDone(tls):
         return False
     handle = tls.getHandle()

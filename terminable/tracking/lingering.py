@@ -225,18 +225,20 @@ class _TLSLingering(_Lingering):
             super()._look()
 
 
-def loseIdle(transport: Any, reactor: IReactorTime, schedule: Schedule) -> None:
+def loseIdle(
+    transport: Any, tls: Any, taking: bool, reactor: IReactorTime, schedule: Schedule
+) -> None:
     """
     Lose a connection on which nothing is in flight and nothing remains to be said
     by its protocol, in the cheapest way.  For callers outside of protocol code:
     C{connectionLost} may be called before this returns.
+
+    @param tls: its TLS layer, or C{None}.
+    @param taking: whether the peer is still taking an answer; then it lingers.
     """
-    tls: Any = tlsLayer(transport)
-    top = transport if tls is None else tls
-    sock = socketOf(transport)
-    if sock is not None and (sockets.unacknowledged(sock) or internals.unsentBytes(transport)):
-        # The peer is still taking an answer.  The HTTP channel has registered itself,
-        # and would be waited for.
+    if taking and isinstance(transport, FileDescriptor):
+        # The HTTP channel has registered itself, and would be waited for.
+        top: Any = tls or transport
         top.unregisterProducer()
         install(transport, reactor, schedule)
         top.loseConnection()
