@@ -114,7 +114,9 @@ def _record(options: Namespace, name: str, result: Any) -> Any:
 
 def main() -> int:
     parser = arguments(__doc__)
-    parser.add_argument("--full", action="store_true", help="20 stops of each")
+    parser.add_argument(
+        "--full", action="store_true", help="more stops of each, 20 where requests may be lost"
+    )
     parser.add_argument("--only", default=",".join(PROGRAMS), help="names, by commas")
     options = parser.parse_args()
     options.results = {}

@@ -32,7 +32,18 @@ from terminable.tracking.factory import TerminableFactory
 GIVE_UP = 1.0
 
 _log = Logger()
-_UNSET: Any = object()
+
+
+class _Own:
+    """
+    Stands for a value that was not given.
+    """
+
+    def __repr__(self) -> str:
+        return "<the terminator's own>"
+
+
+_UNSET: Any = _Own()
 
 
 class Terminator:

@@ -96,8 +96,8 @@ class Schedule:
     @ivar idleGrace: how long a connection with nothing in flight is kept for one
         last request; 0 loses it at once.
     @ivar quiesce: how long to go on accepting after the stop was asked for.
-    @ivar linger: how long unread input is discarded, without progress on the
-        peer's side, so that the last answer arrives.
+    @ivar linger: for how long a peer that takes nothing of the last answer is waited
+        for, while what it sends is discarded, before its connection is closed.
     @ivar lingerBytes: how much unread input is discarded at most.
     """
 
