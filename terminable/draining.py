@@ -15,6 +15,8 @@ from typing import Any
 from twisted.logger import Logger
 
 from terminable.drainers.plain import PlainDrainer
+from terminable.drainers.raw import RawDrainer
+from terminable.drainers.web import WebDrainer
 from terminable.policy.ledger import Ledger, Outcome, State
 from terminable.policy.schedule import LAST_WORD, RETRY_AFTER, Schedule
 from terminable.slices import Slices
@@ -31,6 +33,10 @@ LOOKS = 5
 #: last byte of an answer; it is given so many, and no less than so many seconds.
 ROUND_TRIPS = 4
 AT_LEAST = 0.05
+
+#: Drainers that keep nothing to themselves, and may be made anew at each look; all
+#: others are kept, as L{terminable.IDrainer} promises.
+FORGETFUL = (WebDrainer, RawDrainer)
 
 _log = Logger()
 
@@ -126,7 +132,7 @@ class Drain:
             connection.drainer.hint(partial(self._becameIdle, transport))
         plain = isinstance(connection.drainer, PlainDrainer)
         busy = connection.isBusy()
-        if busy or plain:
+        if busy or not isinstance(connection.drainer, FORGETFUL):
             self._connections[transport] = connection
         if busy:
             self._ledger.sawBusy(transport)

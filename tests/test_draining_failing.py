@@ -5,12 +5,16 @@ What drainers and transports that fail cost, and what the report says of them.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar
 
+from twisted.python.components import registerAdapter
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
+from terminable.drainers.plain import NothingToSay
+from terminable.interfaces import IDrainer, IHintingDrainer
 from terminable.policy.ledger import Outcome, State
-from tests.doubles import Boom, Hinting, Keeping, Polite, World
+from tests.doubles import Boom, Hinting, Keeping, Plain, Polite, World
 
 
 class FailingTests(SynchronousTestCase):
@@ -209,6 +213,51 @@ class WorseTests(SynchronousTestCase):
         world.clock.advance(0)
         self.assertEqual((first.aborted, second.aborted), (True, False))
         self.assertEqual(self.successResultOf(result).opened, 2)
+
+
+class Adapted(Plain):
+    """
+    A protocol whose drainer is somebody else's adapter.
+    """
+
+
+@implementer(IHintingDrainer)
+class Remembering(NothingToSay):
+    """
+    An adapter with something to remember, silent though it is.
+    """
+
+    silent = True
+    made: ClassVar[list[Any]] = []
+
+    def __init__(self, protocol: Any) -> None:
+        self.made.append(protocol)
+
+    def isBusy(self) -> bool:
+        return False
+
+    def drain(self) -> None:
+        """
+        Never called: it is silent.
+        """
+
+
+class AdapterTests(SynchronousTestCase):
+    """
+    Drainers that are adapters.
+    """
+
+    def test_keptForAnIdleConnection(self) -> None:
+        """
+        The adapter is made once for a stop, also if its connection is idle.
+        """
+        registerAdapter(Remembering, Adapted, IDrainer)
+        world = World(Adapted)
+        world.connect()
+        result = world.terminator.terminate()
+        world.pass_(1.1)
+        self.assertEqual(self.successResultOf(result).idle, 1)
+        self.assertEqual(Remembering.made, world.factory.protocols)
 
 
 class NewTests(SynchronousTestCase):

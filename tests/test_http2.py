@@ -210,6 +210,23 @@ class HTTP2DrainerTests(SynchronousTestCase):
         self.assertEqual(self.bodies(), {1: b"/later/1 ", 3: b"/later/3 "})
         self.assertTrue(self.transport.disconnecting)
 
+    def test_drainedByAnotherThanHinted(self) -> None:
+        """
+        The same if another drainer of the channel ends what the first one has begun.
+        """
+        self.send(self.client.get(1, "/later/1") + self.client.get(3, "/later/3"))
+        self.hint()
+        HTTP2Drainer(self.channel).drain()
+        self.assertEqual(self.goodbyes(), [EVERY])
+        self.shop.finish()
+        self.work()
+        self.assertFalse(self.transport.disconnecting)
+        self.shop.finish()
+        self.work()
+        self.assertEqual(self.goodbyes(), [EVERY, 3])
+        self.assertEqual(self.bodies(), {1: b"/later/1 ", 3: b"/later/3 "})
+        self.assertTrue(self.transport.disconnecting)
+
     def test_notLostBeforeItIsDrained(self) -> None:
         """
         The end of the last stream alone does not end the connection.

@@ -22,12 +22,19 @@ _EVERY_STREAM = 2**31 - 1
 class _Streams(dict[int, Any]):
     """
     The streams of a connection; tells when the last one is gone.
+
+    What has to be remembered of the drain is here, on the channel: drainers are made
+    anew.
+
+    @ivar answered: whether a stream was opened since the hint.
+    @ivar draining: whether the connection goes with the last stream.
     """
 
     def __init__(self, streams: dict[int, Any], empty: Callable[[], None]) -> None:
         super().__init__(streams)
         self._empty = empty
         self.answered = False
+        self.draining = False
 
     def __setitem__(self, key: int, value: Any) -> None:
         super().__setitem__(key, value)
@@ -50,7 +57,6 @@ class HTTP2Drainer:
 
     def __init__(self, channel: Any) -> None:
         self._channel = channel
-        self._draining = False
 
     def isBusy(self) -> bool:
         """
@@ -76,14 +82,14 @@ class HTTP2Drainer:
         self._goAway(_EVERY_STREAM)
 
     def _emptied(self) -> None:
-        if self._draining:
+        if self._channel.streams.draining:
             self._lose()
 
     def drain(self) -> None:
         """
         Lose the connection as soon as no stream is open.
         """
-        self._draining = True
+        self._channel.streams.draining = True
         if not self.isBusy():
             self._lose()
 
