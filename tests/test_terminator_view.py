@@ -4,6 +4,7 @@ Looking at a terminator, and being told by it.
 
 from __future__ import annotations
 
+import inspect
 import time
 from typing import Any
 
@@ -11,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from terminable.policy.ledger import State
 from terminable.policy.phases import Phase
+from terminable.terminator import Terminator
 from tests.doubles import (
     Boom,
     Diary,
@@ -62,6 +64,12 @@ class ViewTests(SynchronousTestCase):
             str(world.terminator.progress()),
             "draining: 2 busy, 1 idle, 24.5 s left: doing something from 127.0.0.1:2, 2.5 s",
         )
+
+    def test_signature(self) -> None:
+        """
+        What is not given is called what it is where people look it up.
+        """
+        self.assertIn("<the terminator's own>", str(inspect.signature(Terminator.terminate)))
 
     def test_longestTurn(self) -> None:
         """
