@@ -197,6 +197,23 @@ class WorseTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(result).idle, 1)
         self.assertEqual(len(self.flushLoggedErrors(Boom)), 1)
 
+    def test_goneAfterItsLastWord(self) -> None:
+        """
+        Who goes by himself after his last word is left in peace, while others are cut
+        off.
+        """
+        world = World(Hinting, gracePeriod=1)
+        first, second = world.connect(), world.connect()
+        for protocol in world.factory.protocols:
+            protocol.busy = True
+            protocol.word = "503"
+        result = world.terminator.terminate()
+        world.clock.advance(1)
+        first.end()
+        world.clock.advance(1)
+        self.assertEqual((first.disconnecting, second.disconnecting), (False, True))
+        self.assertEqual(self.successResultOf(result).aborted, 2)
+
     def test_goneInTheSameTurn(self) -> None:
         """
         Who is lost while another one is being aborted is not aborted any more.
