@@ -10,7 +10,7 @@ extras = {
     "progress": ["rich>=13"],
     "http2": ["Twisted[http2]>=24.10"],
     "test": [
-        "Twisted[http2]>=24.10",
+        "Twisted[conch,http2]>=24.10",
         "autobahn>=24.4",
         "coverage>=7.6",
         "greenlet",
@@ -22,6 +22,7 @@ extras = {
         "pytest>=8",
         "pytest-twisted>=1.14.3",
         "rich>=13",
+        "websockets>=13",
         "wsproto>=1.2",
     ],
     "lint": ["mypy>=1.15", "mypy-zope>=1.0.11", "ruff>=0.9"],

@@ -4,8 +4,15 @@ Ends any Twisted server on demand, politely or at once.
 
 from __future__ import annotations
 
+from terminable.asking import whenDraining
 from terminable.errors import CannotAttach, InvalidOption, NotServing, TerminableError
-from terminable.interfaces import IDrainer, IHintingDrainer, ITerminationObserver
+from terminable.interfaces import (
+    IDrainer,
+    IDrainWatch,
+    IHintingDrainer,
+    ILastingDrainer,
+    ITerminationObserver,
+)
 from terminable.policy.ledger import Outcome, Report, State
 from terminable.policy.phases import Phase
 from terminable.policy.schedule import Schedule
@@ -18,8 +25,10 @@ from terminable.tracking.factory import TerminableFactory, TerminableProtocol
 __all__ = [
     "CannotAttach",
     "Connection",
+    "IDrainWatch",
     "IDrainer",
     "IHintingDrainer",
+    "ILastingDrainer",
     "ITerminationObserver",
     "InvalidOption",
     "NotServing",
@@ -34,6 +43,7 @@ __all__ = [
     "TerminableService",
     "Terminator",
     "watch",
+    "whenDraining",
 ]
 
 __version__ = "0.1.0"

@@ -2,27 +2,32 @@
 One drain: every live connection is told, finishes, and goes.
 
 What to do to a connection, and when, is here; whether it is time is for the
-terminator to say.
+terminator to say.  Some connections may be chosen to be drained while the others stay.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
+from terminable.cutting import Cutting
 from terminable.drainers.plain import PlainDrainer
 from terminable.drainers.raw import RawDrainer
 from terminable.drainers.web import WebDrainer
-from terminable.policy.ledger import Ledger, Outcome, State
-from terminable.policy.schedule import LAST_WORD, RETRY_AFTER, Schedule
-from terminable.slices import Slices
+from terminable.goodbyes import Callers, Watch
+from terminable.policy.accounts import Accounts
+from terminable.policy.ledger import Outcome, State
+from terminable.policy.schedule import GIVE_UP, LAST_WORD, Schedule
+from terminable.roll import Course, Roll
+from terminable.slices import Queue, Slices
 from terminable.tracking import lingering
 from terminable.tracking.connection import Connection
-from terminable.tracking.layers import unreadIn, unsent, unsentHere
+from terminable.tracking.layers import unreadIn, unsent
 
 #: A connection that looks idle while something unread lies in the kernel is looked
 #: at again after this many seconds, at most this often.
@@ -44,22 +49,19 @@ _log = Logger()
 class Drain:
     """
     The live connections while they are being ended.
+
+    @ivar roll: what is remembered of them.
+    @ivar callers: who asked to be called.
     """
 
-    def __init__(self, reactor: Any, ledger: Ledger[Any], schedule: Schedule) -> None:
+    def __init__(self, reactor: Any, ledger: Accounts[Any], schedule: Schedule) -> None:
         self._reactor = reactor
         self._ledger = ledger
-        self._schedule = schedule
         self._slices = Slices(reactor)
-        # Only those that there is something to remember of: idle ones come by the
-        # ten thousand.
-        self._connections: dict[Any, Connection] = {}
-        self._begun: set[Any] = set()
-        self._calls: set[Any] = set()
-        self._words: set[Any] = set()
-        self._cuts: set[Any] = set()
-        self._draining = False
-        self._losing = False
+        self.roll = Roll(reactor, ledger, schedule)
+        self.callers = Callers()
+        self._speaking = Queue(self._slices, self._speakNow, self.roll.later)
+        self._cutting = Cutting(reactor, self.roll, self.callers, self._loseIdle)
 
     @property
     def longest(self) -> float:
@@ -68,18 +70,16 @@ class Drain:
         """
         return self._slices.longest
 
-    def connection(self, transport: Any) -> Connection:
+    def whenDraining(self, transport: Any) -> Deferred[None]:
         """
-        What is known of a live connection.
+        @return: fires when the drain of a connection begins, at once if it has begun,
+            and never if the connection is over before.
         """
-        known = self._connections.get(transport)
-        return known or Connection(transport, self._ledger.live[transport])
-
-    def _remembered(self, transport: Any) -> Connection:
-        known = self._connections.get(transport)
-        if known is None:
-            known = self._connections[transport] = self.connection(transport)
-        return known
+        if transport not in self._ledger:
+            return Deferred()
+        if self.roll.draining(transport):
+            return succeed(None)
+        return self.callers.ask(transport)
 
     # -- the beginning
 
@@ -89,24 +89,57 @@ class Drain:
         """
         self._slices.each(self._ledger.live, self._begin)
 
-    def drainAll(self) -> None:
+    def drainAll(self, left: float | None) -> None:
         """
         The same, and who is busy finishes.
+
+        @param left: seconds until the deadline, if there is one.
         """
-        self._draining = True
-        self._slices.each(self._ledger.live, self._begin)
+        self._drain(self.roll.whole, self._ledger.live, left)
+
+    def _drain(self, course: Course, transports: Collection[Any], left: float | None) -> None:
+        course.draining = True
+        course.stagger.window = course.schedule.window(left)
+        self._slices.each(transports, self._begin)
+
+    def choose(self, transports: Collection[Any], schedule: Schedule) -> Course:
+        """
+        Drain some connections that were not chosen before, and go on with the others.
+
+        @return: to be given to L{over} when none of them is left.
+        """
+        course = Course(schedule)
+        self.roll.chosen.update(dict.fromkeys(transports, course))
+        left = limit = schedule.gracePeriod
+        later = self.roll.later
+        if limit is not None:
+            left = limit - schedule.idleGrace
+            course.calls += [
+                later(limit, self.cut, transports, True, lambda: None),
+                later(limit + LAST_WORD + GIVE_UP, self._cutting.giveUpOn, transports),
+            ]
+        course.calls.append(later(schedule.idleGrace, self._lose, course, transports, left))
+        self._drain(course, transports, limit)
+        return course
+
+    def over(self, course: Course) -> None:
+        """
+        Nothing is left to do for those who were chosen.
+        """
+        for call in course.calls:
+            self.roll.cancel(call)
 
     def late(self, transport: Any) -> None:
         """
         A connection was accepted although the end has begun: begin with it before
         its first byte is read.
         """
-        grace = self._schedule.idleGrace
-        self._remembered(transport).notBefore = self._reactor.seconds() + grace
-        if self._losing:
-            self._later(grace, self._settle, transport)
+        grace = self.roll.whole.schedule.idleGrace
+        self.roll.remembered(transport).notBefore = self._reactor.seconds() + grace
+        if self.roll.whole.losing:
+            self.roll.later(grace, self._settle, transport)
         if not hasattr(transport, "doRead"):
-            self._later(0, self._begin, transport)
+            self.roll.later(0, self._begin, transport)
             return
 
         def doRead() -> Any:
@@ -119,26 +152,106 @@ class Drain:
     def _begin(self, transport: Any) -> None:
         if transport not in self._ledger:
             return
-        connection = self.connection(transport)
+        connection = self.roll.connection(transport)
         try:
             self._hint(transport, connection)
         except BaseException:
             _log.failure("cannot begin to drain {connection}", connection=connection)
 
     def _hint(self, transport: Any, connection: Connection) -> None:
-        if transport not in self._begun:
-            self._begun.add(transport)
-            lingering.install(transport, self._reactor, self._schedule)
-            connection.drainer.hint(partial(self._becameIdle, transport))
-        plain = isinstance(connection.drainer, PlainDrainer)
+        if transport not in self.roll.begun:
+            self.roll.begun.add(transport)
+            lingering.install(transport, self._reactor, self.roll.schedule(transport))
+        self._watch(transport, connection)
+        if transport not in self._ledger:
+            # That was its end.
+            self.roll.ended(transport)
+            return
+        drainer = connection.drainer
         busy = connection.isBusy()
-        if busy or not isinstance(connection.drainer, FORGETFUL):
-            self._connections[transport] = connection
+        if busy or connection.prompt or not isinstance(drainer, FORGETFUL):
+            self.roll.remember(connection)
         if busy:
             self._ledger.sawBusy(transport)
-            if plain and self._draining:
-                connection.told = True
-                connection.drainer.drain()
+        if self.roll.draining(transport):
+            if self.callers.isAt(transport):
+                return
+            if transport in self.callers or (connection.prompt and not connection.told):
+                self._takeTurn(transport, connection, self._speak)
+            elif busy and isinstance(drainer, PlainDrainer):
+                self._takeTurn(transport, connection, self._sayGoodbye)
+
+    def _watch(self, transport: Any, connection: Connection) -> None:
+        """
+        Have the drainer begin, unless it has; there is another one if the protocol was
+        exchanged.
+        """
+        drainer = connection.drainer
+        if connection.watched is not drainer:
+            connection.watched = drainer
+            watch = Watch(
+                transport, self.roll.schedule(transport), self._becameIdle, self.roll.laterFor
+            )
+            drainer.hint(watch)
+
+    def _takeTurn(
+        self, transport: Any, connection: Connection, work: Callable[[Any, Connection], object]
+    ) -> None:
+        """
+        Have something done when it is this connection's turn: goodbyes to those who would
+        all come back at once are spread.
+        """
+        if connection.waits:
+            return
+        self.roll.remember(connection)
+        share = 0.0
+        if connection.lasting or transport in self.callers:
+            share = self.roll.course(transport).stagger.next()
+        if share:
+            connection.waits = True
+            self.roll.later(share, self._turn, transport, work)
+        else:
+            work(transport, connection)
+
+    def _turn(self, transport: Any, work: Callable[[Any, Connection], object]) -> None:
+        if transport in self._ledger:
+            connection = self.roll.remembered(transport)
+            connection.waits = False
+            work(transport, connection)
+
+    def _speak(self, transport: Any, connection: Connection) -> None:
+        """
+        Call those who have asked to be called; when they are done, say goodbye if now is
+        the time.
+        """
+        if transport in self.callers:
+            self._ledger.sawBusy(transport)
+        # Not at once: whoever asked for the stop may be a protocol in the middle of something.
+        self._speaking.add(transport)
+
+    def _speakNow(self, transport: Any) -> None:
+        if transport in self.callers:
+            self.callers.call(transport, self._called)
+        else:
+            self._called(transport)
+
+    def _called(self, transport: Any) -> None:
+        if transport not in self._ledger:
+            return
+        connection = self.roll.remembered(transport)
+        if connection.prompt and not connection.told:
+            self._sayGoodbye(transport, connection)
+        elif self.roll.losing(transport):
+            connection.spoke = True
+            self._settle(transport)
+
+    def _sayGoodbye(self, transport: Any, connection: Connection) -> None:
+        connection.told = connection.spoke = True
+        self._watch(transport, connection)
+        if connection.isBusy():
+            self._ledger.sawBusy(transport)
+        if not connection.isLeaving():
+            connection.drainer.drain()
 
     def _becameIdle(self, transport: Any) -> None:
         """
@@ -147,63 +260,69 @@ class Drain:
         """
         if transport not in self._ledger:
             return
-        connection = self._remembered(transport)
+        connection = self.roll.remembered(transport)
         chance = self._chance(connection)
         connection.notBefore = max(connection.notBefore, self._reactor.seconds() + chance)
-        if self._losing:
-            self._later(chance, self._settle, transport)
+        if self.roll.losing(transport) or connection.told:
+            self.roll.later(chance, self._settle, transport)
 
     def _chance(self, connection: Connection) -> float:
         away = connection.roundTrip() * ROUND_TRIPS
-        return min(max(away, AT_LEAST), self._schedule.idleGrace)
+        return min(max(away, AT_LEAST), self.roll.schedule(connection.transport).idleGrace)
 
     # -- the end of the idle grace
 
-    def loseIdle(self) -> None:
+    def loseIdle(self, left: float | None) -> None:
         """
         Lose what has nothing in flight, after a last look.
+
+        @param left: seconds until the deadline, if there is one.
         """
-        if self._losing:
-            return
-        self._losing = True
+        if not self.roll.whole.losing:
+            self._lose(self.roll.whole, self._ledger.live, left)
+
+    def _lose(self, course: Course, transports: Collection[Any], left: float | None) -> None:
+        course.losing = True
+        course.stagger.window = course.schedule.window(left)
         # Never within the call of whoever asked for the stop: that may be a protocol
         # which goes on using its connection.
-        self._later(0, self._slices.each, self._ledger.live, self._settle)
+        self.roll.later(0, self._slices.each, transports, self._settle)
 
     def _settle(self, transport: Any, looks: int = 0) -> None:
         if transport not in self._ledger:
             return
-        if transport not in self._begun:
+        if transport not in self.roll.begun:
             self._begin(transport)
-        connection = self.connection(transport)
+        connection = self.roll.connection(transport)
+        if connection.waits or transport in self.callers:
+            # It has its turn, or somebody is busy with it.
+            return
         early = connection.notBefore - self._reactor.seconds()
         if early > 0:
-            self._later(early, self._settle, transport)
+            self.roll.later(early, self._settle, transport)
             return
         state = connection.state()
         if self._notYet(transport, connection, state, looks):
             return
-        before, connection.told = connection.told, True
-        if before and state is State.BUSY:
+        if connection.told and state is State.BUSY:
             # It knows already.
             return
         if state in (State.OPENING, State.NEW):
-            self._name(connection, state, Outcome.IDLE)
-        if state is State.BUSY:
-            self._ledger.sawBusy(transport)
-        elif state is State.OPENING or connection.silent:
-            self._begun.discard(transport)
+            self.roll.name(connection, state, Outcome.IDLE)
+        if state is State.OPENING or (state is not State.BUSY and connection.silent):
+            connection.told = True
+            self.roll.begun.discard(transport)
             self._loseIdle(connection)
-            return
-        self._connections[transport] = connection
-        if not connection.isLeaving():
-            connection.drainer.drain()
+        elif connection.spoke or state is State.BUSY:
+            self.roll.remember(connection)
+            self._sayGoodbye(transport, connection)
+        else:
+            self._takeTurn(transport, connection, self._sayGoodbye)
 
     def _loseIdle(self, connection: Connection) -> None:
+        schedule = self.roll.schedule(connection.transport)
         taking = bool(connection.unconfirmed)
-        lingering.loseIdle(
-            connection.transport, connection.tls, taking, self._reactor, self._schedule
-        )
+        lingering.loseIdle(connection.transport, connection.tls, taking, self._reactor, schedule)
 
     def _notYet(self, transport: Any, connection: Connection, state: State, looks: int) -> bool:
         """
@@ -211,15 +330,15 @@ class Drain:
         not seen, or the peer is still taking an answer that we are done with.
         """
         if looks < LOOKS and unreadIn(transport, connection.tls):
-            self._later(LOOK_AGAIN, self._settle, transport, looks + 1)
+            self.roll.later(LOOK_AGAIN, self._settle, transport, looks + 1)
             return True
         if state is State.OPENING:
             return False
         before, connection.unconfirmed = connection.unconfirmed, unsent(transport)
         if state is State.BUSY or not 0 < connection.unconfirmed < (before or sys.maxsize):
             return False
-        self._connections[transport] = connection
-        self._later(self._chance(connection), self._settle, transport, looks)
+        self.roll.remember(connection)
+        self.roll.later(self._chance(connection), self._settle, transport, looks)
         return True
 
     # -- the deadline
@@ -232,117 +351,42 @@ class Drain:
         @param done: called when all were told; they end in the next moments.
         """
         if self._ledger:
-            self._later(0, self._slices.each, self._ledger.live, partial(self._cut, words), done)
+            self.roll.later(0, self.cut, self._ledger.live, words, done)
         else:
             done()
 
-    def _cut(self, words: bool, transport: Any) -> None:
-        if transport not in self._ledger:
-            return
-        if transport in self._words:
-            self._cutOff(transport)
-        if transport in self._cuts:
-            return
-        self._cuts.add(transport)
-        connection = self._remembered(transport)
-        state = connection.state()
-        if state is not State.BUSY and not connection.told:
-            if state in (State.OPENING, State.NEW):
-                self._name(connection, state, Outcome.IDLE)
-            connection.unconfirmed = unsent(transport)
-            self._loseIdle(connection)
-            return
-        entry = connection.entry(self._reactor.seconds(), state, Outcome.ABORTED)
-        word = self._lastWord(connection) if words else ""
-        self._ledger.name(entry.withWord(word))
-        self._ledger.sawAbort(transport)
-        if word:
-            self._words.add(transport)
-            self._later(LAST_WORD, self._cutOff, transport)
-        else:
-            self._abort(transport)
-
-    def _lastWord(self, connection: Connection) -> str:
-        try:
-            lingering.install(connection.transport, self._reactor, self._schedule)
-            return str(connection.drainer.lastWord(RETRY_AFTER))
-        except BaseException:
-            _log.failure("{connection} could not say its last word", connection=connection)
-            return ""
-
-    def _cutOff(self, transport: Any) -> None:
+    def cut(self, transports: Collection[Any], words: bool, done: Callable[[], object]) -> None:
         """
-        The last word had its time.  If it has left this process, the kernel goes on
-        delivering it after an orderly close.
+        The same for some of them.
         """
-        if transport not in self._ledger:
-            return
-        if unsentHere(transport):
-            self._abort(transport)
-        else:
-            lingering.finish(transport)
-
-    def _abort(self, transport: Any) -> None:
-        end = getattr(transport, "abortConnection", None) or transport.loseConnection
-        end()
+        self._slices.each(transports, lambda transport: self._cutting.cut(transport, words), done)
 
     # -- what is left
-
-    def last(self, transport: Any) -> Connection | None:
-        """
-        What will have to be known of a connection that is about to be over: nothing
-        before its drain began, or if nothing was in flight.
-        """
-        if transport not in self._begun or transport not in self._ledger:
-            return None
-        connection = self.connection(transport)
-        connection.keep()
-        return connection
 
     def ended(self, transport: Any, last: Connection | None) -> None:
         """
         A connection is over: put it into the account.
         """
-        self._connections.pop(transport, None)
-        self._begun.discard(transport)
-        if last is not None and last.answered:
+        self.roll.ended(transport)
+        self.callers.over(transport)
+        self._cutting.ended(transport)
+        if last is None:
+            self._ledger.end(transport)
+            return
+        if last.answered:
             self._ledger.sawBusy(transport)
-        outcome = self._ledger.end(transport, last is not None and last.unfinished)
-        if last is not None and outcome is Outcome.LEFT:
-            self._name(last, State.BUSY, outcome)
+        entry = partial(self.roll.entry, last, State.BUSY, Outcome.LEFT)
+        self._ledger.end(transport, last.unfinished, entry)
 
     def giveUp(self) -> None:
         """
         Forget those that did not even end when they were aborted.
         """
-        for transport in self._ledger:
-            _log.error("{transport} did not end when it was aborted", transport=transport)
-            connection = self.connection(transport)
-            if self._ledger.sawAbort(transport):
-                self._name(connection, connection.state(), Outcome.ABORTED)
-            self._ledger.end(transport)
+        self._cutting.giveUp()
 
     def stop(self) -> None:
         """
         The drain is over: leave no delayed call behind.
         """
-        for call in self._calls:
-            call.cancel()
-        self._calls.clear()
-        self._connections.clear()
-        for marks in (self._begun, self._words, self._cuts):
-            marks.clear()
-
-    def _name(self, connection: Connection, state: State, outcome: Outcome) -> None:
-        self._ledger.name(connection.entry(self._reactor.seconds(), state, outcome))
-
-    def _later(self, delay: float, work: Callable[..., object], *args: object) -> None:
-        def run() -> None:
-            self._calls.discard(call)
-            try:
-                work(*args)
-            except BaseException:
-                _log.failure("{work} failed", work=work)
-
-        call = self._reactor.callLater(delay, run)
-        self._calls.add(call)
+        self.roll.stop()
+        self._cutting.stop()

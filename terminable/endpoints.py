@@ -4,6 +4,7 @@ The operator's door: C{terminable:} before any endpoint description.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -17,7 +18,7 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from terminable.errors import InvalidOption
-from terminable.policy.schedule import Schedule, seconds
+from terminable.policy.schedule import Schedule, closingCode, closingReason, seconds
 from terminable.progress import watch
 from terminable.terminator import Terminator
 
@@ -27,6 +28,15 @@ OPTIONS = {
     "idleGrace": "idleGrace",
     "quiesce": "quiesce",
     "linger": "linger",
+    "stagger": "stagger",
+    "closeCode": "closeCode",
+    "closeReason": "closeReason",
+}
+
+#: How settings are read that are no times.
+READ: dict[str, Callable[[str, object], Any]] = {
+    "closeCode": closingCode,
+    "closeReason": closingReason,
 }
 
 
@@ -39,12 +49,12 @@ def scheduleFrom(options: dict[str, Any], names: dict[str, str] = OPTIONS) -> Sc
     @raise InvalidOption: named as it was typed.
     """
     given = {
-        parameter: seconds(name, options[name])
+        parameter: READ.get(parameter, seconds)(name, options[name])
         for name, parameter in names.items()
         if options.get(name) is not None
     }
     try:
-        return Schedule(**given)  # type: ignore[arg-type]
+        return Schedule(**given)
     except InvalidOption as problem:
         typed = {parameter: name for name, parameter in names.items()}
         raise InvalidOption(

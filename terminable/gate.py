@@ -7,12 +7,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
+from terminable.choosing import Choice
+from terminable.drainers import library
 from terminable.draining import Drain
-from terminable.policy.ledger import Ledger, Outcome, Progress, State
+from terminable.policy.accounts import Accounts
+from terminable.policy.ledger import Outcome, Progress, Report, State
 from terminable.policy.phases import Phase
 from terminable.policy.schedule import Schedule, Times
+from terminable.roll import Course
 from terminable.tracking import lingering
 from terminable.tracking.connection import Connection
+from terminable.tracking.layers import applicationOf
 
 
 class Gate:
@@ -47,7 +54,7 @@ class Gate:
         """
         Begin a new account.
         """
-        self.ledger: Ledger[Any] = Ledger()
+        self.ledger: Accounts[Any] = Accounts()
         self.drain = Drain(self._reactor, self.ledger, self._schedule)
 
     @property
@@ -69,6 +76,9 @@ class Gate:
         """
         if not self.ledger.open(transport, self._reactor.seconds()):
             return
+        library.load()
+        if library.watched:
+            library.begin(applicationOf(transport))
         if self._phase() in (Phase.QUIESCING, Phase.DRAINING):
             self.drain.late(transport)
         elif not self.accepting:
@@ -77,6 +87,18 @@ class Gate:
     def _refuse(self, transport: Any) -> None:
         if transport in self.ledger:
             transport.loseConnection()
+
+    def whenDraining(self, transport: Any) -> Deferred[None]:
+        """
+        @return: fires when the drain of this connection begins.
+        """
+        return self.drain.whenDraining(transport)
+
+    def forget(self, transport: Any, asked: Deferred[None]) -> None:
+        """
+        Whoever asked is no longer interested.
+        """
+        self.drain.callers.forget(transport, asked)
 
     def flushed(self, transport: Any) -> object:
         """
@@ -90,7 +112,7 @@ class Gate:
         """
         One is about to be over.
         """
-        return self.drain.last(transport)
+        return self.drain.roll.last(transport)
 
     def lost(self, transport: Any, last: Connection | None) -> None:
         """
@@ -99,11 +121,41 @@ class Gate:
         self.drain.ended(transport, last)
         self._changed()
 
+    def choose(self, choice: Choice, schedule: Schedule, done: Callable[[Report], object]) -> None:
+        """
+        Drain some connections, those that are not being drained already.
+
+        @param done: called with their report when the last of them is gone.
+        """
+        now = self._reactor.seconds()
+        courses: list[Course] = []
+
+        def over() -> None:
+            for course in courses:
+                self.drain.over(course)
+            done(part.report(self._reactor.seconds()))
+
+        found = choice.of([each for each in self.connections() if self._stays(each)], now)
+        # Whoever selects may do anything.
+        keys = [each.transport for each in found if self._stays(each)]
+        part = self.ledger.choose(keys, now, over)
+        if not part.live:
+            done(part.report(now))
+            return
+        courses.append(self.drain.choose(keys, schedule))
+        if not part.live:
+            # Already over, while it was told.
+            self.drain.over(courses[0])
+
+    def _stays(self, connection: Connection) -> bool:
+        transport = connection.transport
+        return transport in self.ledger and transport not in self.drain.roll.chosen
+
     def connections(self) -> list[Connection]:
         """
         The live connections, oldest first.
         """
-        return [self.drain.connection(transport) for transport in self.ledger]
+        return [self.drain.roll.connection(transport) for transport in self.ledger]
 
     def progress(self, times: Times | None) -> Progress:
         """
@@ -114,7 +166,7 @@ class Gate:
         first = min(self.ledger.busyKeys(), key=lambda key: live[key], default=None)
         oldest = None
         if first is not None:
-            connection = self.drain.connection(first)
+            connection = self.drain.roll.connection(first)
             oldest = connection.entry(now, State.BUSY, Outcome.LEFT)
         left = None if times is None else times.left(now)
         busy = self.ledger.busy

@@ -53,6 +53,31 @@ class IDrainer(Interface):
         """
 
 
+class IDrainWatch(Interface):
+    """
+    What a drainer is given when its drain begins: whom to tell, and whom to ask.
+    """
+
+    schedule = Attribute(
+        """
+        The L{terminable.Schedule} of the drain: how long to wait for a peer, and which
+        code to close a WebSocket with.
+        """
+    )
+
+    def __call__() -> None:
+        """
+        The connection has become idle without having said goodbye.  May be called at
+        any time; L{IDrainer.drain} is called a moment later, never at once.
+        """
+
+    def later(seconds: float, work: Callable[..., object], *args: object) -> None:
+        """
+        Call C{work} after so many seconds, unless the connection is over by then.  An
+        exception is logged.
+        """
+
+
 class IHintingDrainer(IDrainer):
     """
     A drainer for protocols that can tell the peer, together with an answer, that
@@ -73,7 +98,7 @@ class IHintingDrainer(IDrainer):
         """
     )
 
-    def hint(idle: Callable[[], None]) -> None:
+    def hint(idle: IDrainWatch) -> None:
         """
         From now on, end the connection with its next answer.  Called once, when
         the drain begins (or at the start of the quiesce time), and for connections
@@ -97,6 +122,26 @@ class IHintingDrainer(IDrainer):
         @param retryAfter: seconds after which the peer may try again.
         @return: what was said, in short (C{"503"}); an empty string if nothing was.
         """
+
+
+class ILastingDrainer(IHintingDrainer):
+    """
+    A drainer for connections that live long.
+    """
+
+    lasting = Attribute(
+        """
+        C{True} if connections of this kind live long: their goodbyes are spread over
+        the C{stagger} time, so that not all peers come back in the same moment.
+        """
+    )
+
+    prompt = Attribute(
+        """
+        C{True} if the goodbye is a dialogue in which nothing can get lost (WebSocket's
+        close frames): it need not wait for the end of the idle grace.
+        """
+    )
 
 
 class ITerminationObserver(Interface):

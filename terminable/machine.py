@@ -5,6 +5,7 @@ The phase table, set in motion: events in, effects out, one after the other.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.logger import Logger
@@ -25,6 +26,7 @@ class Machine:
 
     @ivar phase: where we are.
     @ivar times: the points in time of the stop, once it was asked for.
+    @ivar observers: who watches.
     """
 
     def __init__(self, reactor: Any, effects: dict[Effect, Callable[[], object]]) -> None:
@@ -39,7 +41,7 @@ class Machine:
         self._timers: list[Any] = []
         self.phase = Phase.SERVING
         self.times: Times | None = None
-        self.changed: Callable[[Phase, Phase], object] = lambda old, new: None
+        self.observers: list[Any] = []
 
     def feed(self, event: Event) -> None:
         """
@@ -62,7 +64,7 @@ class Machine:
         if self.phase is not before:
             # Before the effects, which may set timers of their own.
             self.setTimers()
-            self.changed(before, self.phase)
+            self.tell("phaseChanged", before, self.phase)
         for effect in effects:
             try:
                 self._effects[effect]()
@@ -86,6 +88,22 @@ class Machine:
                 _log.failure("{news} failed", news=news)
 
     # -- time
+
+    def left(self) -> float | None:
+        """
+        Seconds until the deadline; C{None} if there is none.
+        """
+        return None if self.times is None else self.times.left(self._reactor.seconds())
+
+    def shorten(self, deadline: float | None) -> None:
+        """
+        Bring the deadline forward, if it is earlier than before; not once it has come.
+        """
+        if self.times is not None and self.phase is not Phase.ABORTING:
+            times = self.times.shortened(deadline)
+            if times is not self.times:
+                self.times = times
+                self.setTimers()
 
     def setTimers(self) -> None:
         """
@@ -125,3 +143,17 @@ class Machine:
             if timer.active():
                 timer.cancel()
         self._timers.clear()
+
+    # -- those who watch
+
+    def tell(self, what: str, *details: object) -> None:
+        """
+        Tell the observers.
+
+        @param what: the name of a method of theirs.
+        """
+        for observer in list(self.observers):
+            self.later(partial(self._tellOne, observer, what, details))
+
+    def _tellOne(self, observer: object, what: str, details: tuple[object, ...]) -> None:
+        getattr(observer, what)(*details)

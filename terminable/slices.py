@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import gc
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterator
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -102,11 +103,14 @@ class Slices:
                 collector.release()
             done()
 
-        self._slice(iter(list(items)), work, end)
+        self.work(iter(list(items)), work, end)
 
-    def _slice(
+    def work(
         self, items: Iterator[Item], work: Callable[[Item], object], done: Callable[[], object]
     ) -> None:
+        """
+        The same for items that come one by one.
+        """
         seconds = self._reactor.seconds
         before = worked = self._worked()
         began = seconds()
@@ -117,9 +121,50 @@ class Slices:
                 _log.failure("{work} failed for {item}", work=work, item=item)
             if seconds() - began >= self._budget:
                 worked = self._worked()
-                self._reactor.callLater(0, self._slice, items, work, done)
+                self._reactor.callLater(0, self.work, items, work, done)
                 break
         else:
             worked = self._worked()
             done()
         self.longest = max(self.longest, worked - before)
+
+
+class Queue(Generic[Item]):
+    """
+    Does work, in slices, for items that come at any time, never at once.
+    """
+
+    def __init__(
+        self,
+        slices: Slices,
+        work: Callable[[Item], object],
+        later: Callable[[float, Callable[[], object]], object],
+    ) -> None:
+        """
+        @param work: called with each item; an exception costs its item alone.
+        @param later: calls something after some seconds.
+        """
+        self._slices = slices
+        self._work = work
+        self._items: deque[Item] = deque()
+        self._later = later
+        self._working = False
+
+    def add(self, item: Item) -> None:
+        """
+        One more.
+        """
+        self._items.append(item)
+        if not self._working:
+            self._working = True
+            self._later(0, self._begin)
+
+    def _begin(self) -> None:
+        self._slices.work(self._taken(), self._work, self._end)
+
+    def _taken(self) -> Iterator[Item]:
+        while self._items:
+            yield self._items.popleft()
+
+    def _end(self) -> None:
+        self._working = False

@@ -38,12 +38,15 @@ from terminable.terminal import progressOn
 from terminable.terminator import Terminator
 from terminable.tracking import transports
 
-#: Our times as typed here, and what a schedule calls them.
-_TIMES = {
+#: Our settings as typed here, and what a schedule calls them.
+_SETTINGS = {
     "--grace": "gracePeriod",
     "--idle-grace": "idleGrace",
     "--quiesce": "quiesce",
     "--linger": "linger",
+    "--stagger": "stagger",
+    "--close-code": "closeCode",
+    "--close-reason": "closeReason",
 }
 _CONTENT = ("path", "class", "wsgi", "factory")
 _PORT = "a port number or an endpoint description such as tcp:8080:interface=127.0.0.1"
@@ -76,6 +79,9 @@ class Options(UsageOptions):
         ["idle-grace", None, None, "Seconds that idle connections are kept. [default: 1]"],
         ["quiesce", None, None, "Seconds to go on accepting after the signal. [default: 0]"],
         ["linger", None, None, "Seconds to wait for a peer that takes nothing. [default: 2]"],
+        ["stagger", None, None, "Seconds over which to spread long-lived goodbyes. [default: 0]"],
+        ["close-code", None, None, "What WebSockets are closed with. [default: 1001]"],
+        ["close-reason", None, None, "The text that goes with it."],
     ]
     optFlags = [  # noqa: RUF012 - Twisted reads it from the class
         ["fail-on-straggler", None, "Exit with 1 if a connection was aborted, 0 if none was."],
@@ -119,7 +125,7 @@ class Options(UsageOptions):
         """
         Check what can be checked before anything is made.
         """
-        self.schedule = scheduleFrom({f"--{name}": self[name] for name in self}, _TIMES)
+        self.schedule = scheduleFrom({f"--{name}": self[name] for name in self}, _SETTINGS)
         given = [f"--{name}" for name in _CONTENT if self[name] is not None]
         if len(given) > 1:
             raise UsageError(f"{' and '.join(given)} exclude each other")

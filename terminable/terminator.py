@@ -4,6 +4,7 @@ One server that can be ended: politely, or at once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -16,20 +17,18 @@ from twisted.internet.interfaces import (
 from twisted.logger import Logger
 
 import terminable.drainers  # noqa: F401 - registers the adapters to IDrainer
+from terminable.choosing import Choice
 from terminable.errors import CannotAttach, NotServing
 from terminable.gate import Gate
 from terminable.interfaces import ITerminationObserver
 from terminable.machine import Machine
 from terminable.policy.ledger import Progress, Report
 from terminable.policy.phases import Effect, Event, Phase
-from terminable.policy.schedule import LAST_WORD, Schedule, Times
+from terminable.policy.schedule import GIVE_UP, LAST_WORD, Schedule
 from terminable.ports import Ports
 from terminable.tracking import transports
 from terminable.tracking.connection import Connection
 from terminable.tracking.factory import TerminableFactory
-
-#: How long connections may take to end after they were aborted, in seconds.
-GIVE_UP = 1.0
 
 _log = Logger()
 
@@ -56,35 +55,23 @@ class Terminator:
     @ivar gate: what is told about connections by whatever records them.
     """
 
-    def __init__(
-        self,
-        reactor: Any,
-        schedule: Schedule | None = None,
-        *,
-        gracePeriod: float | None = 25.0,
-        idleGrace: float | None = None,
-        quiesce: float = 0.0,
-        linger: float = 2.0,
-        lingerBytes: int = 2**20,
-    ) -> None:
+    def __init__(self, reactor: Any, schedule: Schedule | None = None, **settings: Any) -> None:
         """
         @param reactor: provides L{twisted.internet.interfaces.IReactorTime}; what
             is listened on by L{listen} is up to the endpoint.
-        @param schedule: all times in one object; else they are given one by one, in
-            seconds, with the meaning that L{Schedule} gives them: C{gracePeriod},
-            C{idleGrace}, C{quiesce}, C{linger}, and C{lingerBytes} in bytes.
-        @raise terminable.InvalidOption: a time that cannot be meant.
+        @param schedule: all settings in one object.
+        @param settings: the same one by one, as L{Schedule} takes them:
+            C{gracePeriod=10.0}.  They change the schedule, if there is one.
+        @raise terminable.InvalidOption: a setting that cannot be meant.
         """
         self._reactor = reactor
-        self.schedule = schedule or Schedule(gracePeriod, idleGrace, quiesce, linger, lingerBytes)
-        self._observers: list[Any] = []
+        self.schedule = schedule.changed(**settings) if schedule else Schedule(**settings)
         self._suspending: list[Deferred[None]] = []
         self._ports = Ports(reactor)
         self._factories: list[TerminableFactory] = []
         self._waiting: list[Deferred[Report]] = []
         self._closing = False
         self._machine = Machine(reactor, {e: getattr(self, f"_do_{e.name}") for e in Effect})
-        self._machine.changed = partial(self._tell, "phaseChanged")
         self.gate = Gate(reactor, self.schedule, lambda: self.phase, self._use, self._look)
         self._report: Report | None = None
         self._awaited = False
@@ -125,13 +112,13 @@ class Terminator:
         """
         Tell C{observer} from now on how stops proceed.
         """
-        self._observers.append(observer)
+        self._machine.observers.append(observer)
 
     def removeObserver(self, observer: ITerminationObserver) -> None:
         """
         Tell it no more.
         """
-        self._observers.remove(observer)
+        self._machine.observers.remove(observer)
 
     # -- serving
 
@@ -230,29 +217,14 @@ class Terminator:
         @raise terminable.InvalidOption: the grace period is no time.
         """
         now = self._reactor.seconds()
-        asked = self.schedule if gracePeriod is _UNSET else self._asked(gracePeriod)
+        asked = self.schedule if gracePeriod is _UNSET else self.schedule.within(gracePeriod)
         if self._machine.times is None:
             self._machine.times = asked.times(now)
         elif gracePeriod is not _UNSET:
-            self._shorten(self._machine.times.shortened(asked.times(now).deadline))
+            self._machine.shorten(asked.times(now).deadline)
         result = self._result()
         self._machine.feed(Event.TERMINATE)
         return result
-
-    def _shorten(self, times: Times) -> None:
-        if times is not self._machine.times and self.phase is not Phase.ABORTING:
-            self._machine.times = times
-            self._machine.setTimers()
-
-    def _asked(self, gracePeriod: float | None) -> Schedule:
-        own = self.schedule
-        # Checks the value; the parts that no longer fit are cut.
-        short = Schedule(gracePeriod, linger=own.linger, lingerBytes=own.lingerBytes)
-        limit = short.gracePeriod
-        idle, quiesce = own.idleGrace, own.quiesce
-        if limit is not None:
-            idle, quiesce = min(idle, limit), min(quiesce, limit)
-        return Schedule(limit, idle, quiesce, own.linger, own.lingerBytes)
 
     def abort(self) -> Deferred[Report]:
         """
@@ -265,6 +237,36 @@ class Terminator:
             self._machine.times = Schedule(0.0).times(self._reactor.seconds())
         result = self._result()
         self._machine.feed(Event.ABORT)
+        return result
+
+    def drain(
+        self,
+        select: Callable[[Connection], object] | None = None,
+        *,
+        percent: float | None = None,
+        olderThan: float | None = None,
+        peer: str | None = None,
+        port: int | str | None = None,
+        **settings: Any,
+    ) -> Deferred[Report]:
+        """
+        Drain some of the connections, and go on serving: those are told, finish, and are
+        lost as at a stop, with a deadline of their own.  Without any condition, all are
+        meant that there are now; what the conditions mean says L{terminable.choosing.Choice}.
+
+        @param settings: of L{Schedule}, where this drain differs: C{gracePeriod}, C{stagger}.
+        @return: fires with a report of the chosen ones when the last of them is gone.
+        @raise terminable.InvalidOption: a condition or a setting that cannot be meant.
+        @raise terminable.NotServing: a stop is under way or over.
+        """
+        choice = Choice(select, percent, olderThan, peer, port)
+        schedule = self.schedule.changed(**settings)
+        if self.phase not in (Phase.SERVING, Phase.SUSPENDED):
+            raise NotServing(f"cannot drain by choice while {self.phase.value}")
+        result: Deferred[Report] = Deferred()
+        self.gate.choose(
+            choice, schedule, lambda report: self._machine.later(partial(result.callback, report))
+        )
         return result
 
     def _result(self) -> Deferred[Report]:
@@ -312,13 +314,6 @@ class Terminator:
         if self.phase.stopping and not self.gate.ledger and not self._ports.open:
             self._machine.feed(Event.EMPTY)
 
-    def _tell(self, what: str, *details: object) -> None:
-        for observer in list(self._observers):
-            self._machine.later(partial(self._tellOne, observer, what, details))
-
-    def _tellOne(self, observer: object, what: str, details: tuple[object, ...]) -> None:
-        getattr(observer, what)(*details)
-
     # -- effects, by name
 
     def _do_RESET(self) -> None:
@@ -354,7 +349,7 @@ class Terminator:
 
     def _portsClosed(self) -> None:
         self._suspended()
-        self._tell("portsClosed")
+        self._machine.tell("portsClosed")
         self._look()
 
     def _suspended(self) -> None:
@@ -364,19 +359,16 @@ class Terminator:
             self._machine.later(partial(waiting.callback, None))
 
     def _do_DRAIN(self) -> None:
-        self.gate.drain.drainAll()
+        self.gate.drain.drainAll(self._machine.left())
 
     def _do_LOSE_IDLE(self) -> None:
-        self.gate.drain.loseIdle()
+        self.gate.drain.loseIdle(self._machine.left())
 
     def _do_LAST_WORDS(self) -> None:
-        self._cut(True)
+        self.gate.drain.cutAll(True, self._awaitEnd)
 
     def _do_ABORT_ALL(self) -> None:
-        self._cut(False)
-
-    def _cut(self, words: bool) -> None:
-        self.gate.drain.cutAll(words, self._awaitEnd)
+        self.gate.drain.cutAll(False, self._awaitEnd)
 
     def _awaitEnd(self) -> None:
         if self.phase is not Phase.ABORTING or self._awaited:
@@ -397,4 +389,4 @@ class Terminator:
         waiting, self._waiting = self._waiting, []
         for result in waiting:
             self._machine.later(partial(result.callback, report))
-        self._tell("terminated", report)
+        self._machine.tell("terminated", report)

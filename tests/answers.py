@@ -12,6 +12,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
 from terminable.interfaces import IDrainer
+from tests.watches import HandWatch
 
 
 @dataclass
@@ -146,7 +147,7 @@ class Served:
     """
     A resource behind C{Site} on a transport in memory.
 
-    @ivar idled: how often the drainer said that the connection has become idle.
+    @ivar watch: what the drainer is given when the drain begins.
     """
 
     def __init__(self, resource: Any = None, transport: Any = None) -> None:
@@ -157,7 +158,14 @@ class Served:
         self.transport = transport or MemoryTransport()
         self.protocol.makeConnection(self.transport)
         self.drainer: Any = IDrainer(self.protocol)
-        self.idled = 0
+        self.watch = HandWatch(self.clock)
+
+    @property
+    def idled(self) -> int:
+        """
+        How often the drainer said that the connection has become idle.
+        """
+        return self.watch.idled
 
     @property
     def channel(self) -> Any:
@@ -170,10 +178,7 @@ class Served:
         """
         The drain begins.
         """
-        self.drainer.hint(self._idle)
-
-    def _idle(self) -> None:
-        self.idled += 1
+        self.drainer.hint(self.watch)
 
     def send(self, data: bytes) -> None:
         """

@@ -29,6 +29,7 @@ from terminable.policy.ledger import Report
 from terminable.policy.phases import Phase
 from terminable.ports import Listener
 from terminable.terminator import Terminator
+from tests.watches import HandWatch as HandWatch
 
 
 class Boom(Exception):

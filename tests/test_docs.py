@@ -38,7 +38,9 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+(?![\w(-])")
 FOREIGN = {"--listen", "--server", "--stops", "--nodaemon", "--pidfile", "--python", "--full"}
 
 #: A row of a table of settings: name, endpoint option, command line option, default, unit.
-ROW = re.compile(r"^(\w+) +(\w+|\(none\)) +(--[a-z-]+|\(none\)) +(\d+) (s|bytes)\b", re.MULTILINE)
+ROW = re.compile(
+    r"^(\w+) +(\w+|\(none\)) +(--[a-z-]+|\(none\)) +(\d+|\(empty\))(?: s| bytes|  )", re.MULTILINE
+)
 
 
 def pages() -> list[Path]:
@@ -88,13 +90,19 @@ class DefaultTests(SynchronousTestCase):
         names = list(inspect.signature(Schedule).parameters)
         self.assertEqual(sorted(self.rows), sorted(names))
         for name, row in self.rows.items():
-            self.assertEqual(float(row[3]), getattr(self.schedule, name), name)
+            told = "" if row[3] == "(empty)" else float(row[3])
+            self.assertEqual(told, getattr(self.schedule, name), name)
 
     def test_spelling(self) -> None:
         """
         The README spells each setting as the prefix and the command line do.
         """
-        typed = {"gracePeriod": "--grace", "idleGrace": "--idle-grace"}
+        typed = {
+            "gracePeriod": "--grace",
+            "idleGrace": "--idle-grace",
+            "closeCode": "--close-code",
+            "closeReason": "--close-reason",
+        }
         endpoint = {name: option for option, name in OPTIONS.items()}
         for name, row in self.rows.items():
             self.assertEqual(row[1], endpoint.get(name, "(none)"))
@@ -119,17 +127,20 @@ class DefaultTests(SynchronousTestCase):
         The page on the prefix names each of its options, with its default.
         """
         text = (DOCS / "howto" / "endpoint-prefix.rst").read_text()
-        told = dict(re.findall(r"^(\w+) +(\d+) +\w", text, re.MULTILINE))
-        expected = {option: f"{getattr(self.schedule, name):g}" for option, name in OPTIONS.items()}
+        told = dict(re.findall(r"^(\w+) +(\d+|\(empty\)) +\w", text, re.MULTILINE))
+        defaults = {option: getattr(self.schedule, name) for option, name in OPTIONS.items()}
+        expected = {option: f"{value or 0:g}" for option, value in defaults.items()}
+        expected["closeReason"] = "(empty)"
         self.assertEqual(told, expected)
 
     def test_terminator(self) -> None:
         """
         A terminator has the same defaults.
         """
-        own = inspect.signature(Terminator.__init__).parameters
-        for name, parameter in inspect.signature(Schedule).parameters.items():
-            self.assertEqual(own[name].default, parameter.default, name)
+        self.assertEqual(Terminator(MemoryReactorClock()).schedule, self.schedule)
+        for name in inspect.signature(Schedule).parameters:
+            given = {name: getattr(self.schedule, name)}
+            self.assertEqual(Terminator(MemoryReactorClock(), **given).schedule, self.schedule)
 
 
 class FigureTests(SynchronousTestCase):

@@ -242,15 +242,17 @@ class HintingTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(result).aborted, 1)
         self.assertEqual(world.clock.getDelayedCalls(), [])
 
-    def test_idleHasNoLastWord(self) -> None:
+    def test_idleSaysItsLastWord(self) -> None:
         """
-        Who is idle at the deadline is lost without a word, and was not aborted.
+        Who is idle at the deadline and has something to say says it, and was not aborted.
         """
         world = self.world(gracePeriod=2, idleGrace=2)
         self.protocol.word = "503"
         result = world.terminator.terminate()
         world.clock.advance(2)
         world.clock.advance(0)
+        self.assertNoResult(result)
+        world.pass_(LAST_WORD + 0.02)
         report = self.successResultOf(result)
         self.assertEqual((report.idle, report.aborted), (1, 0))
 

@@ -88,6 +88,27 @@ class FailingTests(SynchronousTestCase):
         [entry] = self.report.stragglers
         self.assertEqual((entry.peer, entry.doing), ("127.0.0.1:2", ""))
 
+    def test_silent(self) -> None:
+        """
+        Who cannot even say whether it has anything to say is ended like one that has not.
+        """
+
+        class Failing(Hinting):
+            @property
+            def silent(self) -> bool:  # type: ignore[override]
+                raise Boom
+
+        world = World(Failing, gracePeriod=2)
+        idle, busy = world.connect(), world.connect()
+        world.factory.protocols[1].busy = True
+        result = world.terminator.terminate()
+        world.pass_(1.1)
+        self.assertEqual((idle.over, busy.over), (True, False))
+        world.pass_(1)
+        report = self.successResultOf(result)
+        self.assertEqual((report.idle, report.aborted, busy.aborted), (1, 1, True))
+        self.assertGreater(len(self.flushLoggedErrors(Boom)), 0)
+
     def test_plain(self) -> None:
         """
         It is the same for those who know two words only.

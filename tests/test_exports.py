@@ -15,8 +15,10 @@ import terminable
 NAMES = {
     "CannotAttach",
     "Connection",
+    "IDrainWatch",
     "IDrainer",
     "IHintingDrainer",
+    "ILastingDrainer",
     "ITerminationObserver",
     "InvalidOption",
     "NotServing",
@@ -31,6 +33,7 @@ NAMES = {
     "TerminableService",
     "Terminator",
     "watch",
+    "whenDraining",
 }
 
 

@@ -292,19 +292,23 @@ class UpgradeTests(SynchronousTestCase):
 
     def check(self, served: Served) -> None:
         """
-        It goes on after the upgrade, is not busy, and is ended as raw connections are.
+        It goes on after the upgrade, is not busy, and is closed as WebSockets are.
         """
         head, _, frames = served.transport.value().partition(b"\r\n\r\n")
         self.assertTrue(head.startswith(b"HTTP/1.1 101"), head)
         self.assertIn(b"\x81\x05hello", frames)
         self.assertFalse(served.transport.disconnecting)
         self.assertTrue(served.drainer.upgraded)
+        self.assertTrue(served.drainer.prompt)
         self.assertFalse(served.drainer.isBusy())
-        self.assertEqual(served.drainer.describe(), "")
-        self.assertEqual(served.drainer.lastWord(1), "")
+        self.assertEqual(served.drainer.describe(), "WebSocket /socket")
         served.send(b"\x81\x83\0\0\0\0abc")
         self.assertTrue(served.transport.value().endswith(b"\x81\x03abc"))
         served.drainer.drain()
+        self.assertTrue(served.transport.value().endswith(b"\x81\x03abc\x88\x02\x03\xe9"))
+        self.assertEqual(served.drainer.lastWord(1), "")
+        self.assertFalse(served.transport.disconnecting)
+        served.send(b"\x88\x82\0\0\0\0\x03\xe9")
         self.assertTrue(served.transport.disconnecting)
         self.assertIsNone(served.transport.producer)
 

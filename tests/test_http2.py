@@ -1,270 +1,314 @@
 """
-The HTTP/2 drainer, seen frame by frame: other clients refuse to go on after GOAWAY.
+The HTTP/2 drainer: how the peer is told, and when the connection goes.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from hpack import Decoder, Encoder
-from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, SettingsFrame
-from twisted.internet.testing import MemoryReactorClock
-from twisted.trial.unittest import SynchronousTestCase
-from twisted.web._http2 import H2Connection
-from twisted.web.server import Site
-from zope.interface.verify import verifyObject
+from hyperframe.frame import PingFrame
 
-from terminable.drainers.http2 import HTTP2Drainer
-from terminable.interfaces import IHintingDrainer
-from tests.answers import MemoryTransport, Shop
-
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-EVERY = 2**31 - 1
+from terminable.drainers.http2 import PATIENCE, PING, HTTP2Drainer
+from tests.frames import CANCEL, EVERY, HTTP2TestCase, bodies, pong, reset, resets
 
 
-class Client:
+class HintTests(HTTP2TestCase):
     """
-    Writes and reads frames.
+    The announcement.
     """
 
-    def __init__(self) -> None:
-        self._encoder, self._decoder = Encoder(), Decoder()
+    def pings(self) -> list[Any]:
+        """
+        The PINGs that were sent, without answers to the client's own.
+        """
+        frames = [frame for frame in self.frames() if isinstance(frame, PingFrame)]
+        return [frame.opaque_data for frame in frames if "ACK" not in frame.flags]
 
-    def get(self, stream: int, path: str, last: bool = True, method: str = "GET") -> bytes:
+    def test_atOnceToWhomWeKnow(self) -> None:
         """
-        A request on a stream of its own.
+        Whoever has opened a stream before is told at once, with a GOAWAY without a limit
+        and a PING behind it.
         """
-        frame = HeadersFrame(stream)
-        frame.data = self._encoder.encode(
-            [(":method", method), (":path", path), (":scheme", "http"), (":authority", "x")]
-        )
-        frame.flags.add("END_HEADERS")
-        if last:
-            frame.flags.add("END_STREAM")
-        return bytes(frame.serialize())
+        self.send(self.client.get(1, "/a"))
+        self.hint()
+        self.assertSaid(EVERY)
+        self.assertEqual(self.pings(), [PING])
+        kinds = [type(frame).__name__ for frame in self.frames()]
+        self.assertEqual(kinds[-2:], ["GoAwayFrame", "PingFrame"])
 
-    def frames(self, data: bytes) -> list[Any]:
+    def test_withTheFirstStreamToWhomWeDoNotKnow(self) -> None:
         """
-        All frames in C{data}.
-        """
-        found = []
-        while data:
-            frame, length = Frame.parse_frame_header(memoryview(data[:9]))
-            frame.parse_body(memoryview(data[9 : 9 + length]))
-            found.append(frame)
-            data = data[9 + length :]
-        return found
-
-    def status(self, frames: list[Any], stream: int) -> str:
-        """
-        With which status a stream was answered.
-        """
-        [head] = [f for f in frames if isinstance(f, HeadersFrame) and f.stream_id == stream]
-        return str(dict(self._decoder.decode(head.data))[":status"])
-
-
-class HTTP2DrainerTests(SynchronousTestCase):
-    """
-    L{HTTP2Drainer}.
-    """
-
-    def setUp(self) -> None:
-        self.clock = MemoryReactorClock()
-        self.shop = Shop()
-        self.site = Site(self.shop, reactor=self.clock)
-        self.channel: Any = H2Connection(self.clock)
-        self.channel.requestFactory = self.site.requestFactory
-        self.channel.site = self.channel.factory = self.site
-        self.transport = MemoryTransport()
-        self.transport.registerProducer(self.channel, True)
-        self.channel.makeConnection(self.transport)
-        self.client = Client()
-        self.drainer = HTTP2Drainer(self.channel)
-        self.idled = 0
-        self.send(PREFACE + SettingsFrame(0).serialize())
-
-    def send(self, data: bytes) -> None:
-        """
-        The client sends, and time passes.
-        """
-        self.channel.dataReceived(data)
-        self.work()
-
-    def work(self) -> None:
-        """
-        Let the channel send what it has.
-        """
-        self.clock.pump([0.001] * 10)
-
-    def hint(self) -> None:
-        """
-        The drain begins.
-        """
-        self.drainer.hint(self._idle)
-
-    def _idle(self) -> None:
-        self.idled += 1
-
-    def goodbyes(self) -> list[int]:
-        """
-        The last streams named by all GOAWAY frames so far.
-        """
-        frames = self.client.frames(self.transport.value())
-        for frame in frames:
-            if isinstance(frame, GoAwayFrame):
-                self.assertEqual(frame.error_code, 0)
-        return [frame.last_stream_id for frame in frames if isinstance(frame, GoAwayFrame)]
-
-    def bodies(self) -> dict[int, bytes]:
-        """
-        What each stream was answered with, if completely.
-        """
-        found: dict[int, bytes] = {}
-        done = set()
-        for frame in self.client.frames(self.transport.value()):
-            if isinstance(frame, DataFrame):
-                found[frame.stream_id] = found.get(frame.stream_id, b"") + frame.data
-                if "END_STREAM" in frame.flags:
-                    done.add(frame.stream_id)
-        return {stream: body for stream, body in found.items() if stream in done}
-
-    def test_theInterface(self) -> None:
-        """
-        It is a hinting drainer, and an idle connection has something to say.
-        """
-        self.assertTrue(verifyObject(IHintingDrainer, self.drainer))
-        self.assertFalse(self.drainer.silent)
-        self.assertFalse(self.drainer.upgraded)
-
-    def test_busyWithAStream(self) -> None:
-        """
-        It is busy while a stream is open.
-        """
-        self.assertFalse(self.drainer.isBusy())
-        self.send(self.client.get(1, "/later"))
-        self.assertTrue(self.drainer.isBusy())
-        self.shop.finish()
-        self.work()
-        self.assertFalse(self.drainer.isBusy())
-        self.assertEqual(self.bodies(), {1: b"/later "})
-
-    def test_hintIsGoAwayWithoutALimit(self) -> None:
-        """
-        The hint says that no more streams are wanted, and refuses none on its way.
+        Whoever has not opened a stream gets its first one in, and is told then.
         """
         self.hint()
-        self.assertEqual(self.goodbyes(), [EVERY])
-        self.send(self.client.get(1, "/racing"))
-        self.assertEqual(self.bodies(), {1: b"/racing "})
-        self.assertFalse(self.transport.disconnecting)
+        self.assertSaid()
+        self.send(self.client.get(1, "/first"))
+        self.assertSaid(EVERY)
+        self.assertEqual(self.pings(), [PING])
+        self.assertEqual(bodies(self.frames()), {1: b"/first "})
+        self.assertLost(False)
 
-    def test_hintIsGivenOnce(self) -> None:
+    def test_once(self) -> None:
         """
-        A second hint changes nothing.
+        A second hint changes nothing, nor does another stream.
         """
+        self.ask(1)
         self.hint()
         streams = self.channel.streams
         self.hint()
-        self.assertEqual(self.goodbyes(), [EVERY])
+        HTTP2Drainer(self.channel).hint(self.watch)
+        self.ask(3)
+        self.assertSaid(EVERY)
+        self.assertEqual(self.pings(), [PING])
         self.assertIs(self.channel.streams, streams)
 
-    def test_openStreamsSurviveTheHint(self) -> None:
+    def test_refusesNothing(self) -> None:
         """
-        Streams that were open before the hint are answered after it.
+        Streams that are opened after it, but before the peer's answer, are served.
         """
-        self.send(self.client.get(1, "/later/1") + self.client.get(3, "/later/3"))
+        self.ask(1)
+        self.hint()
+        self.send(self.client.get(3, "/racing"))
+        self.finish()
+        self.assertEqual(bodies(self.frames()), {1: b"/later/1 ", 3: b"/racing "})
+        heads = self.client.heads(self.frames())
+        self.assertEqual({heads[stream][":status"] for stream in (1, 3)}, {"200"})
+        self.assertEqual(resets(self.frames()), {})
+        self.assertLost(False)
+
+    def test_openStreamsSurvive(self) -> None:
+        """
+        Streams that were open before are answered after it.
+        """
+        self.ask(1, 3)
         self.hint()
         self.assertEqual(sorted(self.channel.streams), [1, 3])
-        self.shop.finish()
-        self.shop.finish()
-        self.work()
-        self.assertEqual(self.bodies(), {1: b"/later/1 ", 3: b"/later/3 "})
-        frames = self.client.frames(self.transport.value())
-        self.assertEqual(self.client.status(frames, 1), "200")
+        self.finish(2)
+        self.assertEqual(bodies(self.frames()), {1: b"/later/1 ", 3: b"/later/3 "})
 
-    def test_idleIsLostWithTheLastStreamNamed(self) -> None:
+    def test_doesNotEndTheConnection(self) -> None:
         """
-        Draining an idle connection names the last stream that was served, and loses it.
+        The end of the last stream alone does not end the connection: others may be on
+        their way.
+        """
+        self.ask(1)
+        self.hint()
+        self.finish()
+        self.assertFalse(self.drainer.isBusy())
+        self.assertSaid(EVERY)
+        self.assertLost(False)
+
+
+class AnswerTests(HTTP2TestCase):
+    """
+    The peer has answered the PING, or has not: what it sent before it knew has arrived.
+    """
+
+    def test_namesTheLastStream(self) -> None:
+        """
+        Then the last stream is named; the connection goes with the last of those that are
+        open, and says so again.
+        """
+        self.ask(1, 3)
+        self.hint()
+        self.send(pong())
+        self.assertSaid(EVERY, 3)
+        self.finish()
+        self.assertLost(False)
+        self.finish()
+        self.assertSaid(EVERY, 3, 3)
+        self.assertEqual(bodies(self.frames()), {1: b"/later/1 ", 3: b"/later/3 "})
+        self.assertEqual(resets(self.frames()), {})
+        self.assertEqual(type(self.frames()[-1]).__name__, "GoAwayFrame")
+        self.assertLost()
+
+    def test_endsAnIdleConnection(self) -> None:
+        """
+        An idle connection goes then.
+        """
+        self.send(self.client.get(1, "/a"))
+        self.hint()
+        self.send(pong())
+        self.assertSaid(EVERY, 1)
+        self.assertLost()
+
+    def test_whatCameWithIt(self) -> None:
+        """
+        A stream that came in the same moment is served.
+        """
+        self.ask(1)
+        self.hint()
+        self.send(pong(), self.client.get(3, "/racing"))
+        self.assertSaid(EVERY, 3)
+        self.assertEqual(bodies(self.frames()), {3: b"/racing "})
+
+    def test_whatCameWithItOnAnIdleConnection(self) -> None:
+        """
+        Also if nothing else was in flight.
+        """
+        self.send(self.client.get(1, "/a"))
+        self.hint()
+        self.send(pong(), self.client.get(3, "/racing"))
+        self.assertEqual(bodies(self.frames()), {1: b"/a ", 3: b"/racing "})
+        self.assertSaid(EVERY, 3, 3)
+        self.assertLost()
+
+    def test_whatCameBeforeIt(self) -> None:
+        """
+        A stream that came before it is named.
+        """
+        self.ask(1)
+        self.hint()
+        self.ask(3)
+        self.send(pong())
+        self.assertSaid(EVERY, 3)
+
+    def test_again(self) -> None:
+        """
+        A second answer changes nothing, nor does the end of our patience.
+        """
+        self.ask(1)
+        self.hint()
+        self.send(pong())
+        self.send(pong())
+        self.clock.advance(PATIENCE)
+        self.assertSaid(EVERY, 1)
+        self.assertLost(False)
+
+    def test_toSomethingElse(self) -> None:
+        """
+        The answer to another PING is none to ours, and neither is a PING of the client's,
+        which is answered.
+        """
+        self.ask(1)
+        self.hint()
+        self.send(pong(b"whatever"), PingFrame(0, opaque_data=PING).serialize())
+        self.assertSaid(EVERY)
+        last = self.frames()[-1]
+        self.assertEqual((last.opaque_data, set(last.flags)), (PING, {"ACK"}))
+
+    def test_none(self) -> None:
+        """
+        Without an answer the same happens after some seconds.
+        """
+        self.ask(1)
+        self.hint()
+        self.clock.advance(PATIENCE - 0.1)
+        self.assertSaid(EVERY)
+        self.clock.advance(0.1)
+        self.assertSaid(EVERY, 1)
+        self.finish()
+        self.assertSaid(EVERY, 1, 1)
+        self.assertLost()
+
+    def test_noneFromAnIdleConnection(self) -> None:
+        """
+        An idle connection goes then too, if it was not drained before.
+        """
+        self.send(self.client.get(1, "/a"))
+        self.hint()
+        self.clock.advance(PATIENCE)
+        self.assertSaid(EVERY, 1)
+        self.assertLost()
+
+    def test_tooLate(self) -> None:
+        """
+        After the end of the connection nothing is said any more.
         """
         self.send(self.client.get(1, "/a"))
         self.hint()
         self.drainer.drain()
-        self.assertEqual(self.goodbyes(), [EVERY, 1])
-        self.assertTrue(self.transport.disconnecting)
-        self.assertIsNone(self.transport.producer)
+        self.send(pong())
+        self.clock.advance(PATIENCE)
+        self.assertSaid(EVERY, 1)
 
-    def test_busyIsLostAfterTheLastStream(self) -> None:
+    def test_lastStreamIsGivenUp(self) -> None:
         """
-        Draining a busy connection loses it when the last of its streams is done.
+        The connection also goes when the client gives up the last of its streams.
         """
-        self.send(self.client.get(1, "/later/1") + self.client.get(3, "/later/3"))
+        self.ask(1)
+        self.hint()
+        self.send(pong())
+        gone = self.shop.waiting[0].notifyFinish()
+        self.send(reset(1, CANCEL))
+        self.failureResultOf(gone)
+        self.assertSaid(EVERY, 1, 1)
+        self.assertLost()
+
+
+class DrainTests(HTTP2TestCase):
+    """
+    The end of the idle grace.
+    """
+
+    def test_neverUsed(self) -> None:
+        """
+        A connection without a stream so far is lost, and told that there was none.
+        """
         self.hint()
         self.drainer.drain()
-        self.assertEqual(self.goodbyes(), [EVERY])
-        self.shop.finish()
-        self.work()
-        self.assertFalse(self.transport.disconnecting)
-        self.shop.finish()
-        self.work()
-        self.assertEqual(self.goodbyes(), [EVERY, 3])
-        self.assertEqual(self.bodies(), {1: b"/later/1 ", 3: b"/later/3 "})
-        self.assertTrue(self.transport.disconnecting)
+        self.assertSaid(0)
+        self.assertLost()
 
-    def test_drainedByAnotherThanHinted(self) -> None:
+    def test_idle(self) -> None:
         """
-        The same if another drainer of the channel ends what the first one has begun.
+        An idle connection is lost, whether it has answered or not, and the last stream
+        that was served is named.
         """
-        self.send(self.client.get(1, "/later/1") + self.client.get(3, "/later/3"))
+        self.send(self.client.get(1, "/a"))
+        self.hint()
+        self.drainer.drain()
+        self.assertSaid(EVERY, 1)
+        self.assertLost()
+
+    def test_busy(self) -> None:
+        """
+        A busy connection is lost when the last of its streams is done, also without an
+        answer to the PING.
+        """
+        self.ask(1, 3)
+        self.hint()
+        self.drainer.drain()
+        self.assertSaid(EVERY)
+        self.finish()
+        self.assertLost(False)
+        self.finish()
+        self.assertSaid(EVERY, 3)
+        self.assertEqual(bodies(self.frames()), {1: b"/later/1 ", 3: b"/later/3 "})
+        self.assertLost()
+
+    def test_again(self) -> None:
+        """
+        Draining again is harmless.
+        """
+        self.ask(1)
+        self.hint()
+        for _ in range(2):
+            self.drainer.drain()
+        self.finish()
+        self.drainer.drain()
+        self.assertSaid(EVERY, 1)
+        self.assertLost()
+
+    def test_byAnother(self) -> None:
+        """
+        Another drainer of the channel ends what the first one has begun.
+        """
+        self.ask(1, 3)
         self.hint()
         HTTP2Drainer(self.channel).drain()
-        self.assertEqual(self.goodbyes(), [EVERY])
-        self.shop.finish()
-        self.work()
-        self.assertFalse(self.transport.disconnecting)
-        self.shop.finish()
-        self.work()
-        self.assertEqual(self.goodbyes(), [EVERY, 3])
-        self.assertEqual(self.bodies(), {1: b"/later/1 ", 3: b"/later/3 "})
-        self.assertTrue(self.transport.disconnecting)
+        self.finish()
+        self.assertLost(False)
+        self.finish()
+        self.assertSaid(EVERY, 3)
+        self.assertLost()
 
-    def test_notLostBeforeItIsDrained(self) -> None:
+    def test_nobodyIsToldOfIdleness(self) -> None:
         """
-        The end of the last stream alone does not end the connection.
+        A connection that goes by itself need not be looked at again.
         """
-        self.send(self.client.get(1, "/later"))
+        self.ask(1)
         self.hint()
-        self.shop.finish()
-        self.work()
-        self.assertFalse(self.drainer.isBusy())
-        self.assertFalse(self.transport.disconnecting)
-
-    def test_describe(self) -> None:
-        """
-        The first three streams are named, the others counted.
-        """
-        self.assertEqual(self.drainer.describe(), "")
-        self.send(self.client.get(1, "/later/1"))
-        self.assertEqual(self.drainer.describe(), "GET /later/1")
-        for stream in (3, 5, 7, 9):
-            self.send(self.client.get(stream, f"/later/{stream}", method="PUT"))
-        self.assertEqual(
-            self.drainer.describe(),
-            "GET /later/1, PUT /later/3, PUT /later/5, 2 more streams",
-        )
-
-    def test_describeAnUpload(self) -> None:
-        """
-        A stream that is still being received is named as well as it can be.
-        """
-        self.send(self.client.get(1, "/later/up", last=False, method="PUT"))
-        self.assertTrue(self.drainer.isBusy())
-        self.assertIn(self.drainer.describe(), ("PUT /later/up", "1 more streams"))
-
-    def test_noLastWord(self) -> None:
-        """
-        There is no last word.
-        """
-        self.send(self.client.get(1, "/later/1"))
-        before = self.transport.value()
-        self.assertEqual(self.drainer.lastWord(5), "")
-        self.assertEqual(self.transport.value(), before)
+        self.drainer.drain()
+        self.finish()
+        self.assertEqual(self.watch.idled, 0)

@@ -265,8 +265,8 @@ class LedgerTests(SynchronousTestCase):
         The report names connections in the order in which they were put there.
         """
         first, second = entry(doing="1"), entry(doing="2")
-        self.ledger.name(first)
-        self.ledger.name(second)
+        self.ledger.name("a", first)
+        self.ledger.name("b", second)
         self.assertEqual(self.ledger.report(0.0).entries, (first, second))
 
     def test_noEndOfNames(self) -> None:
@@ -275,7 +275,7 @@ class LedgerTests(SynchronousTestCase):
         """
         self.patch(module, "NAMED", 3)
         for _ in range(5):
-            self.ledger.name(entry())
+            self.ledger.name("a", entry())
         self.assertEqual(len(self.ledger.report(0.0).entries), 3)
 
     @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans(), st.booleans())))

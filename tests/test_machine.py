@@ -26,9 +26,13 @@ class MachineTestCase(SynchronousTestCase):
         self.done: list[Any] = []
         self.also: dict[Effect, Callable[[], object]] = {}
         self.machine = Machine(self.clock, {effect: self._effect(effect) for effect in Effect})
-        self.machine.changed = lambda old, new: self.machine.later(
-            lambda: self.done.append((old, new))
-        )
+        self.machine.observers.append(self)
+
+    def phaseChanged(self, old: Phase, new: Phase) -> None:
+        """
+        We are an observer.
+        """
+        self.done.append((old, new))
 
     def _effect(self, effect: Effect) -> Callable[[], object]:
         def carryOut() -> None:

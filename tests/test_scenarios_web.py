@@ -16,9 +16,9 @@ from twisted.web.server import Site
 from twisted.web.websocket import WebSocketResource
 
 from tests.answers import Shop, readAnswers, request
+from tests.frames import PREFACE
+from tests.frames import Client as FrameClient
 from tests.scenarios import Client, RecordingWays
-from tests.test_http2 import PREFACE
-from tests.test_http2 import Client as FrameClient
 from tests.test_http11_applications import UPGRADE, UpgradeTests
 
 

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from terminable.errors import InvalidOption
-from terminable.policy.schedule import SETTLE, Schedule, Times, seconds
+from terminable.policy.schedule import (
+    CLOSE_CODES,
+    SETTLE,
+    Schedule,
+    Times,
+    closingCode,
+    closingReason,
+    seconds,
+)
 
 lengths = st.floats(0, 1000)
 
@@ -41,6 +49,56 @@ class SecondsTests(SynchronousTestCase):
             self.assertEqual(problem.expected, "a number of seconds, 0 or more")
 
 
+class ClosingTests(SynchronousTestCase):
+    """
+    Reading what WebSockets are closed with.
+    """
+
+    def test_codes(self) -> None:
+        """
+        A code is a number or the text of one, among those that may be sent.
+        """
+        for value in (1001, "1001", " 1001 "):
+            self.assertEqual(closingCode("closeCode", value), 1001)
+        for value in (1000, 1012, 3000, 4999):
+            self.assertEqual(closingCode("closeCode", value), value)
+        for value in range(5001):
+            self.assertEqual(value in CLOSE_CODES, self.allowed(value), value)
+
+    def allowed(self, code: int) -> bool:
+        """
+        By RFC 6455, section 7.4, and its registry.
+        """
+        return code in range(3000, 5000) or code in {*range(1000, 1015)} - {1004, 1005, 1006}
+
+    def test_noCodes(self) -> None:
+        """
+        Any other is refused, by the name of its option.
+        """
+        expected = "a WebSocket close code such as 1001, 1012 or 4000"
+        for value in (0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 1001.0, "x", "", None, [], True):
+            problem = self.assertRaises(InvalidOption, closingCode, "--close-code", value)
+            self.assertEqual((problem.option, problem.expected), ("--close-code", expected))
+            self.assertIs(problem.value, value)
+
+    def test_reasons(self) -> None:
+        """
+        A reason is a text that fits into a close frame.
+        """
+        for value in ("", "restart", "x" * 123, "ä" * 61 + "x"):
+            self.assertEqual(closingReason("closeReason", value), value)
+
+    def test_noReasons(self) -> None:
+        """
+        What is too long, no text, or cannot be sent, is refused.
+        """
+        expected = "a text of at most 123 bytes in UTF-8"
+        for value in ("x" * 124, "ä" * 62, b"restart", None, 5, "\ud800"):
+            problem = self.assertRaises(InvalidOption, closingReason, "--close-reason", value)
+            self.assertEqual((problem.option, problem.expected), ("--close-reason", expected))
+            self.assertIs(problem.value, value)
+
+
 class ScheduleTests(SynchronousTestCase):
     """
     Making a schedule.
@@ -56,6 +114,8 @@ class ScheduleTests(SynchronousTestCase):
         self.assertEqual(schedule.quiesce, 0.0)
         self.assertEqual(schedule.linger, 2.0)
         self.assertEqual(schedule.lingerBytes, 1024 * 1024)
+        self.assertEqual(schedule.stagger, 0.0)
+        self.assertEqual((schedule.closeCode, schedule.closeReason), (1001, ""))
 
     def test_shortGraceShortensTheIdleGrace(self) -> None:
         """
@@ -82,9 +142,19 @@ class ScheduleTests(SynchronousTestCase):
         """
         What is no length of time is refused under the name of its parameter.
         """
-        for option in ("gracePeriod", "idleGrace", "quiesce", "linger"):
+        for option in ("gracePeriod", "idleGrace", "quiesce", "linger", "stagger"):
             problem = self.assertRaises(InvalidOption, Schedule, **{option: -1})
             self.assertEqual(problem.option, option)
+
+    def test_closing(self) -> None:
+        """
+        So is what no WebSocket may be closed with.
+        """
+        schedule = Schedule(closeCode="4000", closeReason="later")  # type: ignore[arg-type]
+        self.assertEqual((schedule.closeCode, schedule.closeReason), (4000, "later"))
+        for option, value in (("closeCode", 1005), ("closeReason", "x" * 124)):
+            problem = self.assertRaises(InvalidOption, Schedule, **{option: value})
+            self.assertEqual((problem.option, problem.value), (option, value))
 
     def test_lingerBytes(self) -> None:
         """
@@ -110,6 +180,89 @@ class ScheduleTests(SynchronousTestCase):
         self.assertEqual(Schedule().settle, SETTLE)
         self.assertEqual(Schedule(idleGrace=0.05).settle, 0.05)
         self.assertEqual(Schedule(idleGrace=0).settle, 0.0)
+
+
+class ChangedTests(SynchronousTestCase):
+    """
+    Making one schedule of another.
+    """
+
+    def setUp(self) -> None:
+        self.schedule = Schedule(20, 4, 3, 5, 6, 7, 1012, "restart")
+
+    def test_within(self) -> None:
+        """
+        With another grace period, the parts that no longer fit are cut, and all else stays.
+        """
+        self.assertEqual(self.schedule.within(2), Schedule(2, 2, 2, 5, 6, 7, 1012, "restart"))
+        self.assertEqual(self.schedule.within(3.5), Schedule(3.5, 3.5, 3, 5, 6, 7, 1012, "restart"))
+        self.assertEqual(self.schedule.within(99), Schedule(99, 4, 3, 5, 6, 7, 1012, "restart"))
+        self.assertEqual(self.schedule.within(None), Schedule(None, 4, 3, 5, 6, 7, 1012, "restart"))
+        self.assertRaises(InvalidOption, self.schedule.within, -1)
+
+    def test_changed(self) -> None:
+        """
+        What is given is changed, and all else stays.
+        """
+        self.assertEqual(self.schedule.changed(), self.schedule)
+        expected = Schedule(20, 4, 3, 5, 6, 1, 1001, "")
+        changed = self.schedule.changed(stagger=1, closeCode=1001, closeReason="")
+        self.assertEqual(changed, expected)
+        self.assertEqual(self.schedule.stagger, 7)
+
+    def test_shorterGrace(self) -> None:
+        """
+        A shorter grace period shortens the parts that are not given; those that are given
+        have to fit.
+        """
+        expected = Schedule(2, 2, 2, 5, 6, 7, 1012, "restart")
+        self.assertEqual(self.schedule.changed(gracePeriod=2), expected)
+        changed = self.schedule.changed(gracePeriod=2, idleGrace=1)
+        self.assertEqual((changed.idleGrace, changed.quiesce), (1, 2))
+        changed = self.schedule.changed(gracePeriod=2, quiesce=0)
+        self.assertEqual((changed.idleGrace, changed.quiesce), (2, 0))
+        changed = self.schedule.changed(gracePeriod=None)
+        self.assertEqual((changed.gracePeriod, changed.idleGrace), (None, 4))
+        for option in ("idleGrace", "quiesce"):
+            given = {"gracePeriod": 2, option: 3}
+            problem = self.assertRaises(InvalidOption, self.schedule.changed, **given)
+            self.assertEqual(problem.option, option)
+
+    def test_cannotBeMeant(self) -> None:
+        """
+        What is no setting, or cannot be one, is refused.
+        """
+        self.assertRaises(TypeError, self.schedule.changed, grace=5)
+        for option, value in (("stagger", -1), ("gracePeriod", "x"), ("closeCode", 5)):
+            problem = self.assertRaises(InvalidOption, self.schedule.changed, **{option: value})
+            self.assertEqual(problem.option, option)
+
+
+class WindowTests(SynchronousTestCase):
+    """
+    Over how long goodbyes are spread.
+    """
+
+    def test_window(self) -> None:
+        """
+        As long as was asked for, if the deadline leaves some time after that: as long as
+        one lingers, or half of what there is if that is more.
+        """
+        schedule = Schedule(None, stagger=30, linger=2)
+        for left, expected in ((None, 30), (100, 30), (32, 30), (20, 18), (3, 1.5), (0, 0)):
+            self.assertEqual(schedule.window(left), expected, left)
+        self.assertEqual(Schedule().window(10), 0.0)
+        self.assertEqual(Schedule(stagger=30, linger=0).window(10), 10.0)
+
+    @given(lengths, lengths, lengths)
+    def test_alwaysFits(self, stagger: float, linger: float, left: float) -> None:
+        """
+        Never is it longer than was asked for, nor than the time until the deadline.
+        """
+        window = Schedule(None, stagger=stagger, linger=linger).window(left)
+        self.assertGreaterEqual(window, 0.0)
+        self.assertLessEqual(window, stagger)
+        self.assertLessEqual(window, left)
 
 
 class TimesTests(SynchronousTestCase):

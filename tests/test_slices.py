@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from terminable import slices
-from terminable.slices import Collector, Slices
+from terminable.slices import Collector, Queue, Slices
 from tests.doubles import Boom
 
 
@@ -177,3 +177,100 @@ class CollectorTests(SynchronousTestCase):
             clock.advance(0)
         self.assertEqual(states, [False] * slices.MANY + [True])
         self.assertTrue(gc.isenabled())
+
+
+class QueueTests(SynchronousTestCase):
+    """
+    Work that comes at any time; each piece takes a millisecond, of a budget of less than
+    three.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.seen: list[object] = []
+        self.queue: Queue[object] = Queue(
+            Slices(self.clock, 0.0025, self.clock.seconds),
+            self.work,
+            lambda *call: self.clock.callLater(*call),
+        )
+
+    def work(self, item: object) -> None:
+        self.clock.rightNow += 0.001
+        self.seen.append(item)
+        if isinstance(item, Exception):
+            raise item
+
+    def test_neverAtOnce(self) -> None:
+        """
+        Nothing is done within the call, everything in the next turn, in order.
+        """
+        for item in (1, 2):
+            self.queue.add(item)
+        self.assertEqual(self.seen, [])
+        self.clock.advance(0)
+        self.assertEqual(self.seen, [1, 2])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_again(self) -> None:
+        """
+        What comes when all was done is done in another turn.
+        """
+        for item in (1, 2, 3):
+            self.queue.add(item)
+            self.assertEqual(self.seen, list(range(1, item)))
+            self.clock.advance(0)
+        self.assertEqual(self.seen, [1, 2, 3])
+
+    def test_muchIsDoneInTurns(self) -> None:
+        """
+        More than fits into the budget waits for the next turns, and what comes meanwhile
+        waits behind it.
+        """
+        turns: list[int] = []
+        later = self.clock.callLater
+
+        def callLater(*details: object) -> object:
+            turns.append(len(self.seen))
+            if len(turns) == 2:
+                self.queue.add("late")
+            return later(*details)
+
+        self.patch(self.clock, "callLater", callLater)
+        for item in range(4):
+            self.queue.add(item)
+        self.clock.advance(0)
+        self.assertEqual(self.seen, [0, 1, 2, 3, "late"])
+        self.assertEqual(turns, [0, 3])
+
+    def test_whileAtIt(self) -> None:
+        """
+        What is added by a piece of work is done after that piece.
+        """
+        queue: Queue[int] = Queue(
+            Slices(self.clock), lambda item: self.more(queue, item), self.clock.callLater
+        )
+        queue.add(3)
+        self.clock.advance(0)
+        self.assertEqual(self.seen, [3, "over", 2, "over", 1, "over", 0, "over"])
+
+    def more(self, queue: Queue[int], item: int) -> None:
+        """
+        A piece of work that leads to another one.
+        """
+        self.seen.append(item)
+        if item:
+            queue.add(item - 1)
+        self.seen.append("over")
+
+    def test_anExceptionCostsItsItemAlone(self) -> None:
+        """
+        What fails is logged, and the others are worked on.
+        """
+        for item in (1, Boom(), 3):
+            self.queue.add(item)
+        self.clock.advance(0)
+        self.assertEqual((self.seen[0], self.seen[2]), (1, 3))
+        self.assertEqual(len(self.flushLoggedErrors(Boom)), 1)
+        self.queue.add(4)
+        self.clock.advance(0)
+        self.assertEqual(self.seen[3:], [4])

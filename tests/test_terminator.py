@@ -40,10 +40,12 @@ class OptionTests(SynchronousTestCase):
 
     def test_allInOne(self) -> None:
         """
-        A schedule has them all.
+        A schedule has them all; what is given beside it is changed.
         """
-        schedule = Schedule(None)
-        self.assertIs(Terminator(MemoryReactorClock(), schedule).schedule, schedule)
+        schedule = Schedule(None, linger=3)
+        self.assertEqual(Terminator(MemoryReactorClock(), schedule).schedule, schedule)
+        changed = Terminator(MemoryReactorClock(), schedule, quiesce=1, closeCode=1012)
+        self.assertEqual(changed.schedule, Schedule(None, linger=3, quiesce=1, closeCode=1012))
 
     def test_bad(self) -> None:
         """

@@ -65,6 +65,14 @@ class ViewTests(SynchronousTestCase):
             "draining: 2 busy, 1 idle, 24.5 s left: doing something from 127.0.0.1:2, 2.5 s",
         )
 
+    def test_repr(self) -> None:
+        """
+        A terminator says where it stands, and how many connections it has.
+        """
+        world = World()
+        world.connect()
+        self.assertEqual(repr(world.terminator), "<Terminator serving, 1 connections>")
+
     def test_signature(self) -> None:
         """
         What is not given is called what it is where people look it up.

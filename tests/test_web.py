@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from hyperframe.frame import SettingsFrame
 from twisted.internet import reactor
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http import HTTPChannel
@@ -16,9 +15,9 @@ from terminable.drainers import web
 from terminable.drainers.http2 import HTTP2Drainer
 from terminable.drainers.http11 import HTTP11Drainer
 from terminable.drainers.web import WebDrainer, isUpgraded
-from terminable.interfaces import IDrainer, IHintingDrainer
+from terminable.interfaces import IDrainer, IHintingDrainer, ILastingDrainer
 from tests.answers import MemoryTransport, Served, request
-from tests.test_http2 import EVERY, PREFACE, Client
+from tests.frames import EVERY, HELLO, Client, bodies, goodbyes, pong
 
 
 class Negotiated(MemoryTransport):
@@ -44,15 +43,20 @@ class WebDrainerTests(SynchronousTestCase):
         The client has chosen HTTP/2, and begins.
         """
         self.served.transport.negotiatedProtocol = b"h2"
-        self.served.send(PREFACE + SettingsFrame(0).serialize())
+        self.served.send(HELLO)
         return Client()
 
-    def sent(self) -> list[Any]:
+    def frames(self) -> list[Any]:
         """
-        The GOAWAY frames that were sent.
+        What was sent.
         """
-        frames = Client().frames(self.served.transport.value())
-        return [f.last_stream_id for f in frames if type(f).__name__ == "GoAwayFrame"]
+        return Client().frames(self.served.transport.value())
+
+    def assertSaid(self, *last: int) -> None:
+        """
+        These are the last streams that GOAWAY frames have named.
+        """
+        self.assertEqual(goodbyes(self.frames()), list(last))
 
     def test_isRegistered(self) -> None:
         """
@@ -60,7 +64,8 @@ class WebDrainerTests(SynchronousTestCase):
         """
         self.assertIsInstance(self.served.drainer, WebDrainer)
         self.assertIsInstance(IDrainer(HTTPChannel()), WebDrainer)
-        self.assertTrue(verifyObject(IHintingDrainer, self.served.drainer))
+        for interface in (IHintingDrainer, ILastingDrainer):
+            self.assertTrue(verifyObject(interface, self.served.drainer))
 
     def test_startsWithHTTP1(self) -> None:
         """
@@ -69,6 +74,9 @@ class WebDrainerTests(SynchronousTestCase):
         self.assertTrue(self.served.drainer.silent)
         self.assertFalse(self.served.drainer.upgraded)
         self.assertFalse(self.served.drainer.isBusy())
+        self.assertFalse(self.served.drainer.lasting)
+        self.assertFalse(self.served.drainer.prompt)
+        self.assertFalse(self.served.drainer.answered)
 
     def test_theDrainerIsKept(self) -> None:
         """
@@ -95,18 +103,66 @@ class WebDrainerTests(SynchronousTestCase):
         self.assertTrue(self.served.drainer.isBusy())
         self.assertEqual(self.served.drainer.describe(), "GET /later")
         self.served.hint()
+        self.assertFalse(self.served.drainer.answered)
         self.served.drainer.drain()
-        self.assertEqual(self.sent(), [EVERY])
+        self.assertSaid(EVERY)
+        self.served.resource.finish()
+        self.served.clock.pump([0.001] * 10)
+        self.assertSaid(EVERY, 1)
+        self.assertTrue(self.served.transport.disconnecting)
 
     def test_h2AfterTheHint(self) -> None:
         """
-        A hint that came before ALPN reaches HTTP/2 with the first bytes.
+        A hint that came before ALPN reaches HTTP/2, whose first stream is served.
         """
         self.served.hint()
         self.assertEqual(self.served.transport.value(), b"")
-        self.speakH2()
-        self.assertEqual(self.sent(), [EVERY])
+        client = self.speakH2()
         self.assertNotIn("dataReceived", vars(self.served.protocol))
+        self.assertSaid()
+        self.served.send(client.get(1, "/a"))
+        self.served.clock.pump([0.001] * 10)
+        self.assertEqual(bodies(self.frames()), {1: b"/a "})
+        self.assertSaid(EVERY)
+        self.assertTrue(self.served.drainer.answered)
+
+    def test_h2AfterTheHintWithItsFirstStream(self) -> None:
+        """
+        The same when the first stream comes with the first bytes.
+        """
+        self.served.hint()
+        self.served.transport.negotiatedProtocol = b"h2"
+        self.served.send(HELLO + Client().get(1, "/a"))
+        self.served.clock.pump([0.001] * 10)
+        self.assertEqual(bodies(self.frames()), {1: b"/a "})
+        self.assertSaid(EVERY)
+        self.served.send(pong())
+        self.served.clock.advance(0)
+        self.assertSaid(EVERY, 1)
+        self.assertTrue(self.served.transport.disconnecting)
+
+    def test_h2AnsweredWithItsFirstStream(self) -> None:
+        """
+        A stream that came with the first bytes after the hint has been answered since.
+        """
+        self.served.hint()
+        self.served.transport.negotiatedProtocol = b"h2"
+        self.served.send(HELLO + Client().get(1, "/a"))
+        self.served.clock.pump([0.001] * 10)
+        self.assertFalse(self.served.drainer.isBusy())
+        self.assertTrue(self.served.drainer.answered)
+
+    def test_h2ByAnother(self) -> None:
+        """
+        A drainer that is made anew goes on with what another has begun.
+        """
+        client = self.speakH2()
+        self.served.send(client.get(1, "/a"))
+        self.served.clock.pump([0.001] * 10)
+        self.served.hint()
+        drainer: Any = WebDrainer(self.served.protocol)
+        drainer.drain()
+        self.assertTrue(self.served.transport.disconnecting)
 
     def test_http1AfterTheHint(self) -> None:
         """
@@ -131,7 +187,7 @@ class WebDrainerTests(SynchronousTestCase):
         """
         channel: Any = self.served.channel
         drainer: Any = IDrainer(channel)
-        drainer.hint(lambda: None)
+        drainer.hint(self.served.watch)
         channel.dataReceived(request("/a"))
         self.assertTrue(self.served.answers()[0].closes)
 

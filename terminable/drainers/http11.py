@@ -15,7 +15,7 @@ from twisted.web.http import HTTPChannel
 from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
-from terminable.interfaces import IHintingDrainer
+from terminable.interfaces import IDrainWatch, ILastingDrainer
 from terminable.tracking import internals
 from terminable.tracking.layers import bottomOf, hasUnread, unsentHere
 
@@ -87,7 +87,7 @@ class _Hint:
             self._idle()
 
 
-@implementer(IHintingDrainer)
+@implementer(ILastingDrainer)
 class HTTP11Drainer:
     """
     Ends a C{twisted.web} channel with its next answer.
@@ -95,6 +95,8 @@ class HTTP11Drainer:
 
     silent = True
     upgraded = False
+    lasting = False
+    prompt = False
 
     def __init__(self, channel: HTTPChannel) -> None:
         self._channel = channel
@@ -105,7 +107,7 @@ class HTTP11Drainer:
         """
         return not internals.httpIdle(self._channel)
 
-    def hint(self, idle: Callable[[], None]) -> None:
+    def hint(self, idle: IDrainWatch) -> None:
         """
         Say C{Connection: close} with the next answer behind which nothing else is
         waiting, and end the connection after it.

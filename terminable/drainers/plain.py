@@ -4,11 +4,9 @@ A drainer that only knows L{IDrainer}'s two methods, made complete.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from zope.interface import implementer
 
-from terminable.interfaces import IDrainer, IHintingDrainer
+from terminable.interfaces import IDrainer, IDrainWatch, IHintingDrainer, ILastingDrainer
 
 
 class NothingToSay:
@@ -18,8 +16,10 @@ class NothingToSay:
     """
 
     answered = False
+    lasting = False
+    prompt = False
 
-    def hint(self, idle: Callable[[], None]) -> None:
+    def hint(self, idle: IDrainWatch) -> None:
         """
         There is no hint.
         """
@@ -37,7 +37,7 @@ class NothingToSay:
         return ""
 
 
-@implementer(IHintingDrainer)
+@implementer(ILastingDrainer)
 class PlainDrainer(NothingToSay):
     """
     What the terminator asks of everybody, for a drainer that can only say whether
@@ -46,6 +46,7 @@ class PlainDrainer(NothingToSay):
     """
 
     silent = False
+    lasting = True
 
     def __init__(self, drainer: IDrainer) -> None:
         self._inner = drainer

@@ -7,7 +7,6 @@ if it chose that, and for something else altogether after an upgrade.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from twisted.python.components import registerAdapter
@@ -17,8 +16,12 @@ from zope.interface import implementer
 from terminable.drainers.http2 import HTTP2Drainer
 from terminable.drainers.http11 import HTTP11Drainer
 from terminable.drainers.raw import RawDrainer
-from terminable.interfaces import IDrainer, IHintingDrainer
+from terminable.drainers.websocket import WebSocketDrainer
+from terminable.interfaces import IDrainer, IDrainWatch, ILastingDrainer
 from terminable.tracking import internals
+
+#: How often to look whether an upgrade that was asked for was granted, in seconds.
+UPGRADE = 0.1
 
 
 def isUpgraded(channel: HTTPChannel) -> bool:
@@ -30,6 +33,25 @@ def isUpgraded(channel: HTTPChannel) -> bool:
     return _own(channel, "dataReceived") and not _own(channel, "lineReceived")
 
 
+def _mayBeUpgraded(channel: HTTPChannel) -> bool:
+    """
+    Whether a request asks for an upgrade, as far as it was received.
+    """
+    if channel.requests and internals.httpHandling(channel):
+        return bool(channel.requests[0].requestHeaders.hasHeader(b"upgrade"))
+    return not internals.httpIdle(channel)
+
+
+def _upgradedDrainer(channel: HTTPChannel) -> Any:
+    speaks = internals.httpUpgraded(channel)
+    if isinstance(speaks, WebSocketDrainer):
+        # Made by an earlier one of us: it listens since its drain began.
+        return speaks
+    if internals.isWebSocket(speaks):
+        return WebSocketDrainer(channel)
+    return RawDrainer(channel, upgraded=True)
+
+
 def _own(channel: HTTPChannel, name: str) -> bool:
     """
     Whether the instance has another method than its class.  Not by its C{__dict__},
@@ -38,7 +60,7 @@ def _own(channel: HTTPChannel, name: str) -> bool:
     return getattr(getattr(channel, name), "__func__", None) is not getattr(type(channel), name)
 
 
-@implementer(IHintingDrainer)
+@implementer(ILastingDrainer)
 class WebDrainer:
     """
     Finds out late what is spoken, and has the right drainer end it.
@@ -46,6 +68,8 @@ class WebDrainer:
 
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
+        self._watch: Any = None
+        self._awaits = False
         self._speaks: Any = None
         self._drainer: Any = None
 
@@ -57,13 +81,16 @@ class WebDrainer:
         isHTTP1 = isinstance(channel, HTTPChannel)
         upgraded = isHTTP1 and isUpgraded(channel)
         if self._speaks != (channel, upgraded):
+            before, self._speaks = self._speaks, (channel, upgraded)
             if upgraded:
-                self._drainer = RawDrainer(channel, upgraded=True)
+                self._drainer = _upgradedDrainer(channel)
             elif isHTTP1:
                 self._drainer = HTTP11Drainer(channel)
             else:
-                self._drainer = HTTP2Drainer(channel)
-            self._speaks = (channel, upgraded)
+                hinted = before is not None and self._watch is not None
+                self._drainer = HTTP2Drainer(channel, fresh=hinted)
+            if before is not None and self._watch is not None:
+                self._drainer.hint(self._watch)
         return self._drainer
 
     @property
@@ -81,11 +108,25 @@ class WebDrainer:
         return bool(self._now().upgraded)
 
     @property
+    def lasting(self) -> bool:
+        """
+        See L{ILastingDrainer.lasting}.
+        """
+        return bool(self._now().lasting)
+
+    @property
+    def prompt(self) -> bool:
+        """
+        See L{ILastingDrainer.prompt}.
+        """
+        return bool(self._now().prompt)
+
+    @property
     def answered(self) -> bool:
         """
         See L{IHintingDrainer.answered}.
         """
-        return bool(getattr(self._now(), "answered", False))
+        return bool(self._now().answered)
 
     def isBusy(self) -> bool:
         """
@@ -93,15 +134,16 @@ class WebDrainer:
         """
         return bool(self._now().isBusy())
 
-    def hint(self, idle: Callable[[], None]) -> None:
+    def hint(self, idle: IDrainWatch) -> None:
         """
         See L{IHintingDrainer.hint}.
         """
+        self._watch = idle
         self._now().hint(idle)
         if internals.negotiating(self._protocol):
-            self._hintAgain(idle)
+            self._hintAgain()
 
-    def _hintAgain(self, idle: Callable[[], None]) -> None:
+    def _hintAgain(self) -> None:
         """
         ALPN speaks with the first bytes: look again after them.
         """
@@ -111,8 +153,7 @@ class WebDrainer:
         def dataReceived(data: bytes) -> None:
             vars(protocol).pop("dataReceived", None)
             received(data)
-            if self._speaks[0] is not internals.httpChannel(protocol):
-                self._now().hint(idle)
+            self._now()
 
         protocol.dataReceived = dataReceived
 
@@ -120,7 +161,26 @@ class WebDrainer:
         """
         See L{IDrainer.drain}.
         """
-        self._now().drain()
+        drainer = self._now()
+        drainer.drain()
+        if not drainer.upgraded:
+            self._awaitUpgrade()
+
+    def _awaitUpgrade(self, again: bool = False) -> None:
+        """
+        Nothing tells when a request that is still to come in full asks for an upgrade, or
+        an application grants one after some thought.
+        """
+        channel = internals.httpChannel(self._protocol)
+        if self._watch is None or not isinstance(channel, HTTPChannel):
+            return
+        if channel.transport is None or isUpgraded(channel):
+            self._watch()
+        elif _mayBeUpgraded(channel) and (again or not self._awaits):
+            self._awaits = True
+            self._watch.later(UPGRADE, self._awaitUpgrade, True)
+        elif again:
+            self._awaits = False
 
     def describe(self) -> str:
         """

@@ -11,7 +11,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Generic, TypeVar
@@ -221,6 +221,13 @@ class Ledger(Generic[Key]):
         self.opened += 1
         return True
 
+    @property
+    def stopping(self) -> bool:
+        """
+        Whether the stop was asked for.
+        """
+        return self._began is not None
+
     def beginStop(self, now: float) -> None:
         """
         The stop was asked for; a second time changes nothing.
@@ -246,16 +253,28 @@ class Ledger(Generic[Key]):
             self._aborted.add(key)
         return news
 
-    def end(self, key: Key, unfinished: bool = False) -> Outcome | None:
+    def isAborted(self, key: Key) -> bool:
+        """
+        Whether the connection is being aborted.
+        """
+        return key in self._aborted
+
+    def end(
+        self, key: Key, unfinished: bool = False, entry: Callable[[], Entry] | None = None
+    ) -> Outcome | None:
         """
         The connection has ended.
 
         @param unfinished: something is still in flight, and never will be complete.
+        @param entry: tells what to put into the report in that case.
         @return: what came of it; C{None} if it was not live.
         """
-        if self.live.pop(key, None) is None:
+        if key not in self.live:
             return None
         outcome = self._outcome(key, unfinished)
+        if outcome is Outcome.LEFT and entry is not None:
+            self.name(key, entry())
+        del self.live[key]
         self._busy.discard(key)
         self._aborted.discard(key)
         self._totals[outcome] += 1
@@ -270,7 +289,7 @@ class Ledger(Generic[Key]):
             return Outcome.LEFT
         return Outcome.FINISHED if key in self._busy else Outcome.IDLE
 
-    def name(self, entry: Entry) -> None:
+    def name(self, key: Key, entry: Entry) -> None:
         """
         Put a connection into the report by name.
         """

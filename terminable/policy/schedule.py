@@ -1,5 +1,5 @@
 """
-When: how long each part of a stop may take.
+When, and in which words: how long each part of a stop may take.
 
 All times are in seconds.  Nothing here reads a clock: the caller says what time
 it is.
@@ -8,7 +8,9 @@ it is.
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from terminable.errors import InvalidOption
 
@@ -23,6 +25,21 @@ SETTLE = 0.2
 #: What a last word at the deadline may take to leave before the connection is
 #: aborted.
 LAST_WORD = 0.1
+
+#: How long connections may take to end after they were aborted, in seconds.
+GIVE_UP = 1.0
+
+#: RFC 6455, section 7.4.1: "going away", as a server that goes down does.
+GOING_AWAY = 1001
+
+#: What a WebSocket may be closed with by an application (RFC 6455, section 7.4, and its
+#: registry); 1004 to 1006 and 1015 are never sent.
+CLOSE_CODES = frozenset(
+    [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, *range(3000, 5000)]
+)
+
+#: How much reason fits into a close frame, in bytes (RFC 6455, section 5.5).
+CLOSE_REASON = 123
 
 #: When somebody who could not be served may try again, in whole seconds: that is for
 #: whoever comes after us to know, but most restarts are over by then.
@@ -47,6 +64,31 @@ def seconds(option: str, value: object) -> float:
     if not math.isfinite(number) or number < 0:
         raise InvalidOption(option, value, expected)
     return number
+
+
+def closingCode(option: str, value: object) -> int:
+    """
+    Read the code that WebSockets are closed with.
+
+    @param value: a number, or a string with a number.
+    @raise InvalidOption: no code that may be sent.
+    """
+    with suppress(ValueError):
+        if isinstance(value, (int, str)) and int(value) in CLOSE_CODES:
+            return int(value)
+    raise InvalidOption(option, value, "a WebSocket close code such as 1001, 1012 or 4000")
+
+
+def closingReason(option: str, value: object) -> str:
+    """
+    Read the reason that WebSockets are closed for.
+
+    @raise InvalidOption: no text, or more than fits.
+    """
+    with suppress(UnicodeEncodeError):
+        if isinstance(value, str) and len(value.encode()) <= CLOSE_REASON:
+            return value
+    raise InvalidOption(option, value, f"a text of at most {CLOSE_REASON} bytes in UTF-8")
 
 
 @dataclass(frozen=True)
@@ -89,7 +131,7 @@ class Times:
 @dataclass(frozen=True, init=False)
 class Schedule:
     """
-    How long each part of a stop may take.
+    How a stop goes on: how long each part may take, and what WebSockets are told.
 
     @ivar gracePeriod: from the request to stop until stragglers are aborted; 0
         aborts at once; C{None} waits for ever.
@@ -99,6 +141,11 @@ class Schedule:
     @ivar linger: for how long a peer that takes nothing of the last answer is waited
         for, while what it sends is discarded, before its connection is closed.
     @ivar lingerBytes: how much unread input is discarded at most.
+    @ivar stagger: over how long the goodbyes to long-lived connections are spread, so
+        that their peers do not all come back in the same moment.
+    @ivar closeCode: what WebSockets are closed with: 1001 (going away), 1012 (service
+        restart), or a code that the application has agreed upon with its clients.
+    @ivar closeReason: the text that goes with it.
     """
 
     gracePeriod: float | None
@@ -106,6 +153,9 @@ class Schedule:
     quiesce: float
     linger: float
     lingerBytes: int
+    stagger: float
+    closeCode: int
+    closeReason: str
 
     def __init__(
         self,
@@ -114,12 +164,15 @@ class Schedule:
         quiesce: float = 0.0,
         linger: float = 2.0,
         lingerBytes: int = 2**20,
+        stagger: float = 0.0,
+        closeCode: int = GOING_AWAY,
+        closeReason: str = "",
     ) -> None:
         """
         @param idleGrace: C{None} is one second, or the whole grace period if that
             is shorter.
-        @raise InvalidOption: a time that is no time, or an idle grace or quiesce
-            time longer than the grace period.
+        @raise InvalidOption: a time that is no time, an idle grace or quiesce time
+            longer than the grace period, or what no close frame may carry.
         """
         if gracePeriod is not None:
             gracePeriod = seconds("gracePeriod", gracePeriod)
@@ -139,6 +192,41 @@ class Schedule:
         object.__setattr__(self, "quiesce", quiesce)
         object.__setattr__(self, "linger", seconds("linger", linger))
         object.__setattr__(self, "lingerBytes", lingerBytes)
+        object.__setattr__(self, "stagger", seconds("stagger", stagger))
+        object.__setattr__(self, "closeCode", closingCode("closeCode", closeCode))
+        object.__setattr__(self, "closeReason", closingReason("closeReason", closeReason))
+
+    def within(self, gracePeriod: float | None) -> Schedule:
+        """
+        The same with another grace period; the parts that no longer fit are cut.
+
+        @raise InvalidOption: the grace period is no time.
+        """
+        return self.changed(gracePeriod=gracePeriod)
+
+    def changed(self, **settings: Any) -> Schedule:
+        """
+        The same with some settings changed; a shorter grace period shortens the parts
+        that are not given.
+
+        @raise InvalidOption: a setting that cannot be meant.
+        @raise TypeError: there is no such setting.
+        """
+        own = vars(self)
+        if settings.get("gracePeriod") is not None:
+            limit = seconds("gracePeriod", settings["gracePeriod"])
+            short = {name: min(own[name], limit) for name in ("idleGrace", "quiesce")}
+            own = {**own, **short}
+        return Schedule(**{**own, **settings})
+
+    def window(self, left: float | None) -> float:
+        """
+        Over how long to spread goodbyes if the deadline is C{left} seconds away (C{None}:
+        if there is none): so that there is some time to answer also the last ones.
+        """
+        return (
+            self.stagger if left is None else min(self.stagger, max(left - self.linger, left / 2))
+        )
 
     def times(self, now: float) -> Times:
         """

@@ -13,12 +13,13 @@ from typing import Any
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 
+from terminable.drainers import library
 from terminable.drainers.plain import fullDrainer
 from terminable.drainers.raw import RawDrainer
 from terminable.interfaces import IDrainer, IHintingDrainer
 from terminable.policy.ledger import Entry, Outcome, State
 from terminable.tracking import internals, sockets
-from terminable.tracking.layers import addressText, layers, socketOf, topOf, unsent
+from terminable.tracking.layers import addressText, applicationOf, layers, socketOf, topOf, unsent
 
 _log = Logger()
 
@@ -50,6 +51,9 @@ class Connection:
     @ivar tls: the TLS layer that there was when L{state} was asked for.
     @ivar unfinished: whether something was in flight when it was over.
     @ivar answered: whether something was answered since its drain began.
+    @ivar watched: the drainer that has begun.
+    @ivar waits: whether its goodbye has a time of its own.
+    @ivar spoke: whether its goodbye was said, or need not wait for its turn.
     """
 
     __slots__ = (
@@ -58,11 +62,14 @@ class Connection:
         "answered",
         "notBefore",
         "openedAt",
+        "spoke",
         "tls",
         "told",
         "transport",
         "unconfirmed",
         "unfinished",
+        "waits",
+        "watched",
     )
 
     def __init__(self, transport: Any, openedAt: float) -> None:
@@ -74,6 +81,9 @@ class Connection:
         self.unfinished = False
         self.tls: Any = None
         self.answered = False
+        self.watched: Any = None
+        self.waits = False
+        self.spoke = False
         self._drainer: IHintingDrainer | None = None
         self._drains: Any = None
 
@@ -82,22 +92,39 @@ class Connection:
         """
         The application's protocol, or C{None} when the connection is over.
         """
-        found = layers(self.transport)
-        return found[-1] if len(found) > 1 else None
+        return applicationOf(self.transport)
 
     @property
-    def peer(self) -> str:
+    def peerAddress(self) -> Any:
         """
         Who is at the other end, as the outermost layer has it: behind the PROXY
-        protocol that is the real client.
+        protocol that is the real client.  C{None} if nobody knows.
         """
         found = layers(self.transport)
         for layer in (*reversed(found[1:-1]), found[0]):
             try:
-                return addressText(layer.getPeer())
+                return layer.getPeer()
             except Exception:
                 continue
-        return "somebody"
+        return None
+
+    @property
+    def hostAddress(self) -> Any:
+        """
+        Where it came in: the address of our end.  C{None} if nobody knows.
+        """
+        try:
+            return self.transport.getHost()
+        except Exception:
+            return None
+
+    @property
+    def peer(self) -> str:
+        """
+        The other end, for people.
+        """
+        address = self.peerAddress
+        return "somebody" if address is None else addressText(address)
 
     @property
     def protocolName(self) -> str:
@@ -120,9 +147,33 @@ class Connection:
     @property
     def silent(self) -> bool:
         """
-        Whether it may be lost without a word, by what L{state} has just seen.
+        Whether it may be lost without a word, by what L{state} has just seen; also if it
+        cannot say so.
         """
-        return self._drainer is not None and bool(self._drainer.silent)
+        return self._drainer is not None and self._is("silent", True)
+
+    @property
+    def lasting(self) -> bool:
+        """
+        Whether its goodbye is to be spread over time.
+        """
+        self._drainerOf(self.protocol)
+        return self._is("lasting", False)
+
+    @property
+    def prompt(self) -> bool:
+        """
+        Whether its goodbye need not wait for the end of the idle grace.
+        """
+        self._drainerOf(self.protocol)
+        return self._is("prompt", False)
+
+    def _is(self, name: str, otherwise: bool) -> bool:
+        try:
+            return bool(getattr(self._drainer, name, False))
+        except BaseException:
+            _log.failure("{drainer} cannot tell", drainer=self._drainer)
+            return otherwise
 
     @property
     def drainer(self) -> IHintingDrainer:
@@ -135,8 +186,11 @@ class Connection:
         if self._drainer is not None and protocol is None:
             return self._drainer
         if self._drainer is None or self._drains is not protocol:
-            # Whoever does not even claim to be a protocol is ended all the same.
-            drainer = IDrainer(protocol, None) or RawDrainer(protocol)
+            library.load()
+            # A full drainer wins, which may ask a protocol that says for itself when it is
+            # busy.  Whoever does not even claim to be a protocol is ended all the same.
+            drainer = IHintingDrainer(protocol, None) or IDrainer(protocol, None)
+            drainer = drainer or RawDrainer(protocol)
             if isinstance(drainer, RawDrainer):
                 drainer.transport = topOf(self.transport)
             self._drainer = fullDrainer(drainer)

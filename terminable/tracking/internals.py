@@ -162,6 +162,66 @@ def httpRequestLine(channel: HTTPChannel, request: Request) -> tuple[bytes, byte
     return getattr(channel, "_command", b""), getattr(channel, "_path", b"")
 
 
+def httpUpgraded(channel: HTTPChannel) -> Any:
+    """
+    The protocol that an upgraded channel hands its bytes to, as Twisted's WebSockets do:
+    whose method stands in for C{dataReceived}.
+    """
+    return getattr(channel.dataReceived, "__self__", None)
+
+
+def streamRequest(stream: Any) -> Any:
+    """
+    The request of an HTTP/2 stream (C{_request}).
+    """
+    return stream._request
+
+
+def http2HeldBack(channel: Any) -> bool:
+    """
+    Whether an HTTP/2 connection holds back frames because its transport takes nothing
+    (C{_consumerBlocked}, C{_bufferedControlFrames}).
+    """
+    return channel._consumerBlocked is not None or bool(channel._bufferedControlFrames)
+
+
+def isStream(channel: Any) -> bool:
+    """
+    Whether a request came by an HTTP/2 stream (C{_conn}).
+    """
+    return hasattr(channel, "streamID") and hasattr(channel, "_conn")
+
+
+def streamTransport(stream: Any) -> Any:
+    """
+    The transport of an HTTP/2 stream's connection (C{_conn}).
+    """
+    return stream._conn.transport
+
+
+def isWebSocket(protocol: Any) -> bool:
+    """
+    Whether this is what Twisted's C{WebSocketResource} speaks (C{_wsconn}, C{_wsp}).
+    """
+    return hasattr(protocol, "_wsconn") and hasattr(protocol, "_wsp")
+
+
+def webSocketState(protocol: Any) -> tuple[Any, Any]:
+    """
+    The C{wsproto} connection of a WebSocket, and its application (C{_wsconn}, C{_wsp}).
+    """
+    return protocol._wsconn, protocol._wsp
+
+
+def deliver(protocol: Any, event: Any) -> None:
+    """
+    Give a WebSocket's application a message (C{_handleEvent}).
+    """
+    from twisted.web._websocket_impl import _handleEvent
+
+    _handleEvent(event, protocol)
+
+
 # -- the process
 
 
@@ -171,3 +231,59 @@ def forgetExitSignal(reactor: Any) -> None:
     the reactor (C{_exitSignal}).
     """
     reactor._exitSignal = None
+
+
+# -- twisted.conch
+
+
+def sshHeldBack(transport: Any) -> bool:
+    """
+    Whether something was sent that waits for the end of a key exchange
+    (C{_blockedByKeyExchange}).
+    """
+    return bool(transport._blockedByKeyExchange)
+
+
+def sshTakeKeys(transport: Any) -> None:
+    """
+    Use the keys that a key exchange has brought, without waiting for the peer's word that
+    it uses them; what was held back is sent (C{_newKeys}).
+    """
+    transport._newKeys()
+
+
+# -- twisted.protocols.amp
+
+
+def ampOutstanding(dispatcher: Any) -> int:
+    """
+    How many calls of an AMP dispatcher's own its peer has not answered
+    (C{_outstandingRequests}).
+    """
+    return len(dispatcher._outstandingRequests or ())
+
+
+def ampPartialBox(protocol: Any) -> Any:
+    """
+    The box of which an AMP protocol has received a part; the same object as it will be
+    when it is complete (C{_currentBox}).
+    """
+    return protocol._currentBox
+
+
+# -- twisted.mail
+
+
+def smtpSender(protocol: Any) -> Any:
+    """
+    Who sends the message that an SMTP client has begun with MAIL and neither ended nor
+    continued with DATA; C{None} if it has not (C{_from}).
+    """
+    return protocol._from
+
+
+def smtpRecipients(protocol: Any) -> int:
+    """
+    How many recipients that message has so far (C{_to}).
+    """
+    return len(protocol._to)

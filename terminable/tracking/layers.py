@@ -49,6 +49,14 @@ def layers(transport: Any) -> list[Any]:
     return found
 
 
+def applicationOf(transport: Any) -> Any:
+    """
+    The application's protocol, or C{None} if there is none yet, or no longer.
+    """
+    found = layers(transport)
+    return found[-1] if len(found) > 1 else None
+
+
 def bottomOf(transport: Any) -> Any:
     """
     The transport that holds the socket, below what a protocol was given as its

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from twisted.internet import tcp
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from terminable.errors import CannotAttach
@@ -27,6 +28,16 @@ class Recorder(Protocol):
     def opened(self, transport: Any) -> None:
         """
         A transport exists; its protocol may not know of it yet.
+        """
+
+    def whenDraining(self, transport: Any) -> Deferred[None]:
+        """
+        @return: fires when the drain of the connection begins.
+        """
+
+    def forget(self, transport: Any, asked: Deferred[None]) -> None:
+        """
+        Whoever asked that is no longer interested.
         """
 
     def flushed(self, transport: Any) -> object:
@@ -63,6 +74,7 @@ def recording(base: Any, recorder: Recorder) -> Any:
     class Server(_Recorded, base):  # type: ignore[misc]
         __doc__ = base.__doc__
         recorded = base
+        recordedBy = recorder
 
         def __init__(self, *args: Any, **keywords: Any) -> None:
             base.__init__(self, *args, **keywords)
@@ -90,6 +102,16 @@ def isRecorded(transport: Any) -> bool:
     """
     kind = transport if isinstance(transport, type) else type(transport)
     return issubclass(kind, _Recorded)
+
+
+def recorderOf(transport: Any) -> Recorder | None:
+    """
+    Who records a live connection, if anybody does.
+    """
+    if isRecorded(transport):
+        return transport.recordedBy  # type: ignore[no-any-return]
+    hook = getattr(transport, "connectionLost", None)
+    return hook.args[1] if isinstance(hook, partial) and hook.func is _ended else None
 
 
 def hookEnd(transport: Any, recorder: Recorder) -> None:

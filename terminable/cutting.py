@@ -1,0 +1,141 @@
+"""
+The deadline: what is left is ended, with one last word where there is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted.logger import Logger
+
+from terminable.goodbyes import Callers
+from terminable.policy.ledger import Outcome, State
+from terminable.policy.schedule import LAST_WORD, RETRY_AFTER
+from terminable.roll import Roll
+from terminable.tracking import lingering
+from terminable.tracking.connection import Connection
+from terminable.tracking.layers import unsent, unsentHere
+
+_log = Logger()
+
+
+class Cutting:
+    """
+    Ends connections that have had their time.
+    """
+
+    def __init__(
+        self, reactor: Any, roll: Roll, callers: Callers, lose: Callable[[Connection], object]
+    ) -> None:
+        """
+        @param callers: whom the connections were waiting for.
+        @param lose: loses a connection on which nothing is in flight.
+        """
+        self._reactor = reactor
+        self._roll = roll
+        self._ledger = roll.ledger
+        self._callers = callers
+        self._loseIdle = lose
+        self._words: set[Any] = set()
+        self._cuts: set[Any] = set()
+
+    def cut(self, transport: Any, words: bool) -> None:
+        """
+        End a connection now: abort it and name it if something is in flight, or if it was
+        told and has not gone; just lose it otherwise.
+
+        @param words: whether a last word may be said before.
+        """
+        if transport not in self._ledger:
+            return
+        if transport in self._words:
+            self._cutOff(transport)
+        if transport in self._cuts:
+            return
+        self._cuts.add(transport)
+        connection = self._roll.remembered(transport)
+        state = State.BUSY if self._callers.isAt(transport) else connection.state()
+        if state is not State.BUSY and not connection.told:
+            self._lose(connection, state, words)
+            return
+        entry = self._roll.entry(connection, state, Outcome.ABORTED)
+        word = self._lastWord(connection) if words else ""
+        self._ledger.name(transport, entry.withWord(word))
+        self._ledger.sawAbort(transport)
+        if not word:
+            self._abort(transport)
+
+    def _lose(self, connection: Connection, state: State, words: bool) -> None:
+        if state in (State.OPENING, State.NEW):
+            self._roll.name(connection, state, Outcome.IDLE)
+        speaks = words and state is not State.OPENING and not connection.silent
+        if not (speaks and self._lastWord(connection)):
+            connection.unconfirmed = unsent(connection.transport)
+            self._loseIdle(connection)
+
+    def _lastWord(self, connection: Connection) -> str:
+        transport = connection.transport
+        try:
+            lingering.install(transport, self._reactor, self._roll.schedule(transport))
+            word = str(connection.drainer.lastWord(RETRY_AFTER))
+        except BaseException:
+            _log.failure("{connection} could not say its last word", connection=connection)
+            return ""
+        if word:
+            self._words.add(transport)
+            self._roll.later(LAST_WORD, self._cutOff, transport)
+        return word
+
+    def _cutOff(self, transport: Any) -> None:
+        """
+        The last word had its time.  If it has left this process, the kernel goes on
+        delivering it after an orderly close.
+        """
+        if transport not in self._ledger:
+            return
+        if unsentHere(transport):
+            self._abort(transport)
+        else:
+            lingering.finish(transport)
+
+    def _abort(self, transport: Any) -> None:
+        end = getattr(transport, "abortConnection", None) or transport.loseConnection
+        end()
+
+    def giveUp(self) -> None:
+        """
+        Forget those that did not even end when they were aborted.
+        """
+        for transport in self._ledger:
+            self._giveUp(transport)
+            self._ledger.end(transport)
+
+    def giveUpOn(self, transports: Iterable[Any]) -> None:
+        """
+        The same for some that were chosen; they stay in the account of all.
+        """
+        stuck = [transport for transport in transports if transport in self._ledger]
+        for transport in stuck:
+            self._giveUp(transport)
+        self._ledger.abandon(stuck)
+
+    def _giveUp(self, transport: Any) -> None:
+        _log.error("{transport} did not end when it was aborted", transport=transport)
+        connection = self._roll.connection(transport)
+        if self._ledger.sawAbort(transport):
+            self._roll.name(connection, connection.state(), Outcome.ABORTED)
+
+    def ended(self, transport: Any) -> None:
+        """
+        Forget one.
+        """
+        self._words.discard(transport)
+        self._cuts.discard(transport)
+
+    def stop(self) -> None:
+        """
+        Forget all.
+        """
+        self._words.clear()
+        self._cuts.clear()
