@@ -24,6 +24,10 @@ GROUP = "terminable.drainers"
 #: C{module of the library: our module}, each with a function C{register}.
 OURS = {
     "autobahn.twisted.websocket": "autobahn",
+    "twisted.mail.imap4": "imap4",
+    "twisted.mail.pop3": "pop3",
+    "twisted.mail.smtp": "smtp",
+    "twisted.protocols.ftp": "ftp",
 }
 
 #: What is to be watched from its beginning, because what is in flight on it could not be
