@@ -24,6 +24,8 @@ GROUP = "terminable.drainers"
 #: C{module of the library: our module}, each with a function C{register}.
 OURS = {
     "autobahn.twisted.websocket": "autobahn",
+    "twisted.conch.ssh.transport": "ssh",
+    "twisted.conch.telnet": "telnet",
     "twisted.mail.imap4": "imap4",
     "twisted.mail.pop3": "pop3",
     "twisted.mail.smtp": "smtp",
