@@ -26,16 +26,23 @@ class Cutting:
     """
 
     def __init__(
-        self, reactor: Any, roll: Roll, callers: Callers, lose: Callable[[Connection], object]
+        self,
+        reactor: Any,
+        roll: Roll,
+        callers: Callers,
+        begin: Callable[[Any, Connection], object],
+        lose: Callable[[Connection], object],
     ) -> None:
         """
         @param callers: whom the connections were waiting for.
+        @param begin: has a drainer begin, unless it has.
         @param lose: loses a connection on which nothing is in flight.
         """
         self._reactor = reactor
         self._roll = roll
         self._ledger = roll.ledger
         self._callers = callers
+        self._begin = begin
         self._loseIdle = lose
         self._words: set[Any] = set()
         self._cuts: set[Any] = set()
@@ -78,6 +85,8 @@ class Cutting:
         transport = connection.transport
         try:
             lingering.install(transport, self._reactor, self._roll.schedule(transport))
+            # Without any grace, nobody was told before.
+            self._begin(transport, connection)
             word = str(connection.drainer.lastWord(RETRY_AFTER))
         except BaseException:
             _log.failure("{connection} could not say its last word", connection=connection)

@@ -61,7 +61,7 @@ class Drain:
         self.roll = Roll(reactor, ledger, schedule)
         self.callers = Callers()
         self._speaking = Queue(self._slices, self._speakNow, self.roll.later)
-        self._cutting = Cutting(reactor, self.roll, self.callers, self._loseIdle)
+        self._cutting = Cutting(reactor, self.roll, self.callers, self._watch, self._loseIdle)
 
     @property
     def longest(self) -> float:

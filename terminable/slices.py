@@ -54,6 +54,11 @@ class Collector:
         self._holders -= 1
         if not self._holders and self._ours:
             self._ours = False
+            if not gc.get_freeze_count():
+                # Everything that was allocated meanwhile would count as young, and be walked
+                # through at once: this makes it old.
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 

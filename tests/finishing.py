@@ -40,6 +40,7 @@ class ApplicationMixin:
         call.application.onDrain = call.application.close
         call.stop()
         self.assertEqual(call.listen(), [(1000, "")])
+        call.send(closing(1000))
         call.leave()
         call.go(0.01)
         self.assertOver(call)
@@ -125,6 +126,7 @@ class ApplicationMixin:
         asked.addCallback(lambda _: call.application.close())
         call.stop()
         self.assertEqual(call.listen(), [(1000, "")])
+        call.send(closing(1000))
         call.leave()
         call.go(0.01)
         self.assertOver(call)

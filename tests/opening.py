@@ -91,7 +91,7 @@ class OpeningMixin:
             call.stop()
             call.go(3.0, 0.05)
             call.open(part)
-            call.go(0.5)
+            call.go(2.0)
             self.assertClosed(call)
 
     def test_neverAsked(self: Any) -> None:

@@ -203,7 +203,7 @@ class DrainerTests(DrainerTestCase):
 
     def test_applicationWasFirst(self) -> None:
         """
-        The same if the application has; its client is not waited for any longer.
+        The same if the application has; its client's answer is awaited.
         """
         self.application.close()
         self.assertEqual(self.said(), b"\x88\x02\x03\xe8")
@@ -211,6 +211,8 @@ class DrainerTests(DrainerTestCase):
         self.drainer.drain()
         self.assertEqual(self.said(), b"")
         self.clock.advance(0)
+        self.assertFalse(self.transport.disconnecting)
+        self.clock.advance(self.watch.schedule.linger)
         self.assertTrue(self.transport.disconnecting)
 
     def test_chopped(self) -> None:

@@ -11,7 +11,8 @@ from twisted.protocols.basic import LineOnlyReceiver
 from zope.interface.verify import verifyObject
 
 from terminable.drainers import commands
-from terminable.drainers.commands import CommandDrainer, readable
+from terminable.drainers.commands import CommandDrainer
+from terminable.drainers.plain import readable
 from terminable.interfaces import ILastingDrainer
 from tests.dialogues import DialogueTestCase
 from tests.wire import TLSPeer, Wire, certificate

@@ -60,10 +60,10 @@ class DescribeTests(SynchronousTestCase):
 
     def test_longTargetsAreCut(self) -> None:
         """
-        Two hundred bytes of a target are enough.
+        Two hundred bytes of a request line are enough.
         """
         self.served.send(request("/later" + "x" * 1000))
-        self.assertEqual(self.served.drainer.describe(), "GET /later" + "x" * 194)
+        self.assertEqual(self.served.drainer.describe(), "GET /later" + "x" * 190)
 
     def test_malformedRequest(self) -> None:
         """

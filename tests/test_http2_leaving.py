@@ -14,6 +14,7 @@ from tests.frames import (
     data,
     goAway,
     pong,
+    reset,
 )
 
 
@@ -82,6 +83,18 @@ class ClientsGoodbyeTests(HTTP2TestCase):
         self.failureResultOf(gone)
         self.assertFalse(self.drainer.isBusy())
         self.assertEqual(self.drainer.lastWord(5), "")
+        self.assertLost()
+
+    def test_takesBackAndAsksAgain(self) -> None:
+        """
+        A client that takes its only request back and sends another one in the same breath is
+        answered, if it cannot have known the last stream.
+        """
+        self.ask(1)
+        self.hint()
+        self.drainer.drain()
+        self.send(reset(1) + self.client.get(3, "/now"))
+        self.assertEqual(bodies(self.frames()), {3: b"/now "})
         self.assertLost()
 
     def test_politely(self) -> None:

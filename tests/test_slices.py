@@ -146,6 +146,22 @@ class CollectorTests(SynchronousTestCase):
         self.collector.release()
         self.assertTrue(gc.isenabled())
 
+    def test_nothingIsYoung(self) -> None:
+        """
+        What was allocated meanwhile is not walked through when it goes on; unless somebody
+        keeps objects frozen, who would find them thawed.
+        """
+        for frozen in (0, 1):
+            self.collector.hold()
+            made = [[] for _ in range(1000)]  # type: ignore[var-annotated]
+            if frozen:
+                gc.freeze()
+                self.addCleanup(gc.unfreeze)
+            self.collector.release()
+            young = {id(each) for each in gc.get_objects(generation=0)}
+            self.assertFalse(young & {id(each) for each in made})
+            self.assertEqual(bool(gc.get_freeze_count()), bool(frozen))
+
     def test_switchedOffByOthers(self) -> None:
         """
         Where somebody else has switched it off it stays off.

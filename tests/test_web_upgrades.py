@@ -12,7 +12,7 @@ from twisted.web.server import NOT_DONE_YET
 from twisted.web.websocket import WebSocketResource
 
 from terminable.drainers.raw import RawDrainer
-from terminable.drainers.web import UPGRADE, WebDrainer, isUpgraded
+from terminable.drainers.web import SELDOM, UPGRADE, WebDrainer, isUpgraded
 from terminable.drainers.websocket import WebSocketDrainer
 from terminable.interfaces import IDrainer
 from tests.answers import Served, request
@@ -106,7 +106,7 @@ class AwaitedTests(SynchronousTestCase):
         self.assertEqual((self.served.idled, self.looks()), (0, 1))
         self.assertTrue(self.drainer.isBusy())
         other = self.resource.grant()
-        self.clock.advance(UPGRADE)
+        self.clock.advance(SELDOM)
         self.assertEqual((self.served.idled, self.looks()), (1, 0))
         self.assertTrue(self.drainer.upgraded)
         self.assertFalse(self.drainer.isBusy())

@@ -142,7 +142,7 @@ class DrainerTests(DrainerTestCase):
             self.serve(TwistedApplication(), target)
             self.assertEqual(self.drainer.describe(), f"WebSocket {expected}")
         self.channel.requests[0].uri = b"/\xff\x1b"
-        self.assertEqual(self.drainer.describe(), "WebSocket /\\xff\x1b")
+        self.assertEqual(self.drainer.describe(), "WebSocket /\\xff\\x1b")
         self.channel.requests.clear()
         self.assertEqual(self.drainer.describe(), "WebSocket")
 

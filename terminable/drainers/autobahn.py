@@ -12,11 +12,9 @@ from autobahn.twisted.websocket import WebSocketServerProtocol
 from twisted.python.components import registerAdapter
 from zope.interface import implementer
 
+from terminable.drainers.plain import readable
 from terminable.drainers.websocket import MessageDrainer, swallow
 from terminable.interfaces import IDrainWatch, IHintingDrainer, ILastingDrainer
-
-#: How much of a request target is worth a place in a report.
-_TARGET = 200
 
 #: By what the application would get through to the peer after the close frame, where
 #: nothing but an error is to be had.
@@ -90,7 +88,7 @@ class AutobahnDrainer(MessageDrainer):
         What was asked for.
         """
         path = getattr(self._protocol, "http_request_path", None) or ""
-        return f"WebSocket {path[:_TARGET]}".strip()
+        return f"WebSocket {readable(path.encode('utf-8', 'backslashreplace'))}".strip()
 
     def hint(self, idle: IDrainWatch) -> None:
         """
@@ -155,6 +153,12 @@ class AutobahnDrainer(MessageDrainer):
         for name in _LATE:
             setattr(protocol, name, swallow)
         return True
+
+    def awaits(self) -> bool:
+        """
+        See L{MessageDrainer.awaits}.
+        """
+        return bool(self._protocol.state == self._protocol.STATE_CLOSING)
 
     def lose(self) -> None:
         """

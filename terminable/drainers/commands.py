@@ -18,18 +18,7 @@ from terminable.tracking.layers import bottomOf, layers
 #: So many commands may wait for the answer to the one before them.
 WAITING = 200
 
-#: How much of what a client has sent is worth a place in a report.
-_SHOWN = 200
-
 _log = Logger()
-
-
-def readable(data: bytes) -> str:
-    """
-    What a client has sent, as it may stand in a log.
-    """
-    text = data[:_SHOWN].decode("ascii", "backslashreplace")
-    return "".join(it if it.isprintable() else f"\\x{ord(it):02x}" for it in text)
 
 
 def stopSending(transport: Any) -> None:

@@ -17,7 +17,8 @@ from twisted.python.components import registerAdapter
 from twisted.python.failure import Failure
 
 from terminable.drainers import library
-from terminable.drainers.commands import CommandDrainer, readable, stopSending
+from terminable.drainers.commands import CommandDrainer, stopSending
+from terminable.drainers.plain import readable
 from terminable.interfaces import IDrainer, IDrainWatch
 from terminable.tracking.layers import unsentHere
 

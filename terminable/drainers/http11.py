@@ -15,6 +15,7 @@ from twisted.web.http import HTTPChannel
 from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
+from terminable.drainers.plain import readable
 from terminable.interfaces import IDrainWatch, ILastingDrainer
 from terminable.tracking import internals
 from terminable.tracking.layers import bottomOf, hasUnread, unsentHere
@@ -29,9 +30,6 @@ _TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length
 
 #: By what the application and the peer would get through to each other after that.
 _LATE = ("write", "writeSequence", "writeHeaders", "dataReceived", "lineReceived")
-
-#: How much of a request target is worth a place in a report.
-_TARGET = 200
 
 
 def _swallow(*args: object) -> None:
@@ -173,8 +171,7 @@ def _describe(channel: Any) -> str:
     if not channel.requests:
         return ""
     method, target = internals.httpRequestLine(channel, channel.requests[0])
-    text = b"%s %s" % (method, target[:_TARGET])
-    return text.decode("ascii", "backslashreplace").strip()
+    return readable(b"%s %s" % (method, target)).strip()
 
 
 def _closing(headers: Headers | Iterable[tuple[bytes, bytes]]) -> Headers:

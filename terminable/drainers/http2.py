@@ -15,7 +15,7 @@ from typing import Any
 
 from zope.interface import implementer
 
-from terminable.drainers.plain import NothingToSay
+from terminable.drainers.plain import NothingToSay, readable
 from terminable.interfaces import IDrainWatch, IHintingDrainer
 from terminable.tracking import internals
 
@@ -28,8 +28,7 @@ PING = b"goodbye!"
 #: For how long its answer is awaited, in seconds.
 PATIENCE = 5.0
 
-#: How much of a request target is worth a place in a report, and how many are shown.
-_TARGET = 200
+#: How many streams are worth a place in a report.
 _SHOWN = 3
 
 #: By what the application and the peer would get through to each other after the end.
@@ -194,7 +193,14 @@ class Farewell:
         """
         No stream is open any more.
         """
-        if self._draining or self._last is not None:
+        if self._last is not None:
+            self._lose()
+        elif self._draining:
+            # The bytes that ended the last stream may go on with another one.
+            self._watch.later(0, self._loseEmpty)
+
+    def _loseEmpty(self) -> None:
+        if not self._channel.streams:
             self._lose()
 
     def drain(self) -> None:
@@ -314,4 +320,4 @@ class HTTP2Drainer(NothingToSay):
 
 
 def _text(value: Any) -> str:
-    return value[:_TARGET].decode("ascii", "backslashreplace") if isinstance(value, bytes) else ""
+    return readable(value) if isinstance(value, bytes) else ""

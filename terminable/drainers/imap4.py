@@ -15,7 +15,8 @@ from twisted.mail.imap4 import IMAP4Server
 from twisted.python.components import registerAdapter
 
 from terminable.drainers import library
-from terminable.drainers.commands import CommandDrainer, readable
+from terminable.drainers.commands import CommandDrainer
+from terminable.drainers.plain import readable
 from terminable.interfaces import IDrainer, IDrainWatch
 from terminable.tracking.layers import unsentHere
 

@@ -8,6 +8,17 @@ from zope.interface import implementer
 
 from terminable.interfaces import IDrainer, IDrainWatch, IHintingDrainer, ILastingDrainer
 
+#: How much of what a client has sent is worth a place in a report.
+_SHOWN = 200
+
+
+def readable(data: bytes) -> str:
+    """
+    What a client has sent, as it may stand in a log.
+    """
+    text = data[:_SHOWN].decode("ascii", "backslashreplace")
+    return "".join(it if it.isprintable() else f"\\x{ord(it):02x}" for it in text)
+
 
 class NothingToSay:
     """

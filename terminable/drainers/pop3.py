@@ -14,7 +14,8 @@ from twisted.mail.pop3 import POP3
 from twisted.python.components import registerAdapter
 
 from terminable.drainers import library
-from terminable.drainers.commands import CommandDrainer, readable, stopSending
+from terminable.drainers.commands import CommandDrainer, stopSending
+from terminable.drainers.plain import readable
 from terminable.interfaces import IDrainer, IDrainWatch
 
 #: Commands whose arguments are nobody's secret.

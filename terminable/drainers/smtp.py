@@ -14,7 +14,8 @@ from twisted.mail.smtp import COMMAND, SMTP, Address
 from twisted.python.components import registerAdapter
 
 from terminable.drainers import library
-from terminable.drainers.commands import CommandDrainer, readable
+from terminable.drainers.commands import CommandDrainer
+from terminable.drainers.plain import readable
 from terminable.interfaces import IDrainer, IDrainWatch
 from terminable.tracking import internals
 

@@ -20,8 +20,10 @@ from terminable.drainers.websocket import WebSocketDrainer
 from terminable.interfaces import IDrainer, IDrainWatch, ILastingDrainer
 from terminable.tracking import internals
 
-#: How often to look whether an upgrade that was asked for was granted, in seconds.
+#: When to look first whether an upgrade that was asked for was granted, in seconds, and
+#: how seldom at last.
 UPGRADE = 0.1
+SELDOM = 1.6
 
 
 def isUpgraded(channel: HTTPChannel) -> bool:
@@ -38,7 +40,9 @@ def _mayBeUpgraded(channel: HTTPChannel) -> bool:
     Whether a request asks for an upgrade, as far as it was received.
     """
     if channel.requests and internals.httpHandling(channel):
-        return bool(channel.requests[0].requestHeaders.hasHeader(b"upgrade"))
+        wishes = channel.requests[0].requestHeaders.getRawHeaders(b"upgrade", ())
+        # Some clients ask for HTTP/2 (h2c) with each request; nobody grants it here.
+        return any(wish.strip().lower() != b"h2c" for wish in wishes)
     return not internals.httpIdle(channel)
 
 
@@ -166,20 +170,23 @@ class WebDrainer:
         if not drainer.upgraded:
             self._awaitUpgrade()
 
-    def _awaitUpgrade(self, again: bool = False) -> None:
+    def _awaitUpgrade(self, delay: float = 0.0) -> None:
         """
         Nothing tells when a request that is still to come in full asks for an upgrade, or
         an application grants one after some thought.
+
+        @param delay: how long we have waited for this look.
         """
         channel = internals.httpChannel(self._protocol)
         if self._watch is None or not isinstance(channel, HTTPChannel):
             return
         if channel.transport is None or isUpgraded(channel):
             self._watch()
-        elif _mayBeUpgraded(channel) and (again or not self._awaits):
+        elif _mayBeUpgraded(channel) and (delay or not self._awaits):
             self._awaits = True
-            self._watch.later(UPGRADE, self._awaitUpgrade, True)
-        elif again:
+            delay = min(2 * delay, SELDOM) or UPGRADE
+            self._watch.later(delay, self._awaitUpgrade, delay)
+        elif delay:
             self._awaits = False
 
     def describe(self) -> str:

@@ -13,22 +13,22 @@ from typing import Any
 from twisted.web.http import HTTPChannel
 from zope.interface import implementer
 
-from terminable.drainers.plain import NothingToSay
+from terminable.drainers.plain import NothingToSay, readable
 from terminable.interfaces import IDrainer, IDrainWatch, ILastingDrainer
 from terminable.tracking import internals
-
-#: How much of a request target is worth a place in a report.
-_TARGET = 200
-
-#: By what the application would get through to the peer after the close frame, where
-#: nothing but an error is to be had.
-_LATE = ("sendTextMessage", "sendBytesMessage", "ping", "loseConnection")
 
 
 def swallow(*args: object, **keywords: object) -> None:
     """
     Take what comes too late.
     """
+
+
+def _nothing(event: object) -> bytes:
+    """
+    Send nothing.
+    """
+    return b""
 
 
 @implementer(ILastingDrainer)
@@ -62,6 +62,12 @@ class MessageDrainer(NothingToSay):
         @return: whether this was possible.
         """
         raise NotImplementedError  # pragma: no cover
+
+    def awaits(self) -> bool:
+        """
+        Whether the peer has still to answer the close frame of the application's.
+        """
+        return False
 
     def lose(self) -> None:
         """
@@ -106,7 +112,7 @@ class MessageDrainer(NothingToSay):
         self._closed = True
         schedule = self.watch.schedule
         said = self.close(schedule.closeCode, schedule.closeReason)
-        self.watch.later(schedule.linger if said else 0, self.lose)
+        self.watch.later(schedule.linger if said or self.awaits() else 0, self.lose)
         return said
 
     def lastWord(self, retryAfter: int) -> str:
@@ -141,8 +147,7 @@ class WebSocketDrainer(MessageDrainer):
         What was upgraded.
         """
         requests = self._channel.requests
-        target = requests[0].uri[:_TARGET].decode("ascii", "backslashreplace") if requests else ""
-        return f"WebSocket {target}".strip()
+        return f"WebSocket {readable(requests[0].uri) if requests else ''}".strip()
 
     def hint(self, idle: IDrainWatch) -> None:
         """
@@ -206,8 +211,10 @@ class WebSocketDrainer(MessageDrainer):
             # The peer was first, or the application.
             return False
         self._socket.transport.write(frame)
-        for name in _LATE:
-            setattr(self._socket, name, swallow)
+        # By whichever way the application would get through to the peer, there is nothing
+        # but an error to be had now.
+        connection.send = _nothing
+        self._socket.loseConnection = swallow
         return True
 
     def lose(self) -> None:

@@ -252,7 +252,7 @@ class Connection:
                     return State.OPENING
         if leaving or self._isUnfinished(found[-1]):
             return State.BUSY
-        if getattr(self._drainer, "upgraded", False):
+        if self._is("upgraded", False):
             return State.UPGRADED
         sock = socketOf(self.transport)
         if sock is not None and not sockets.hasSpoken(sock):

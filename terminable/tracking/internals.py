@@ -79,11 +79,16 @@ def tlsBacklog(tls: TLSMemoryBIOProtocol) -> bool:
 
 def isHTTPProducer(transport: FileDescriptor) -> bool:
     """
-    Whether an HTTP channel is registered as the transport's producer, also above TLS
-    (C{_ProducerMembrane._producer}).
+    Whether an HTTP channel, of whichever version, is registered as the transport's producer,
+    also above TLS (C{_ProducerMembrane._producer}, C{_http2}).
     """
     producer = transport.producer
-    return isinstance(getattr(producer, "_producer", producer), HTTPChannel)
+    producer = getattr(producer, "_producer", producer)
+    return isinstance(producer, HTTPChannel) or type(producer).__module__ == _HTTP2
+
+
+#: Where C{twisted.web} has its HTTP/2 connections; it may be that h2 is not there.
+_HTTP2 = "twisted.web._http2"
 
 
 # -- ports

@@ -51,6 +51,7 @@ def install(transport: Any, reactor: IReactorTime, schedule: Schedule) -> None:
         return
     target: Any = tls or transport
     if target.disconnecting:
+        _release(transport, tls)
         _begin(transport, reactor, schedule)
     elif not isinstance(target.loseConnection, partial):
         target.loseConnection = partial(_lose, target, transport, reactor, schedule)
@@ -60,8 +61,20 @@ def _lose(target: Any, transport: Any, reactor: IReactorTime, schedule: Schedule
     if isinstance(target.loseConnection, partial):
         del target.loseConnection
     if transport.connected and not target.disconnecting:
-        (tlsLayer(transport) or target).loseConnection()
+        tls = tlsLayer(transport)
+        _release(transport, tls)
+        (tls or target).loseConnection()
         _begin(transport, reactor, schedule)
+
+
+def _release(transport: Any, tls: TLSMemoryBIOProtocol | None) -> None:
+    """
+    TLS waits for a registered producer, and an HTTP channel is one until it is told that its
+    connection is lost; so who loses that connection without asking the channel would wait
+    for ever.  Without TLS, Twisted does not wait for it.
+    """
+    if tls is not None and internals.isHTTPProducer(transport):
+        tls.unregisterProducer()
 
 
 def _begin(transport: Any, reactor: IReactorTime, schedule: Schedule) -> None:
