@@ -29,7 +29,10 @@ OURS = {
     "twisted.mail.imap4": "imap4",
     "twisted.mail.pop3": "pop3",
     "twisted.mail.smtp": "smtp",
+    "twisted.protocols.amp": "amp",
     "twisted.protocols.ftp": "ftp",
+    "twisted.spread.pb": "pb",
+    "twisted.words.protocols.irc": "irc",
 }
 
 #: What is to be watched from its beginning, because what is in flight on it could not be
