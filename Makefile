@@ -11,12 +11,12 @@ BIN := $(VENV)/bin
 serve: $(VENV)/serve.stamp  ## a server on $(PORT)
 	@exec $(BIN)/twistd -n terminable --port $(PORT)
 
-test: $(VENV)/dev.stamp  ## the suite, by pytest with the coverage gate and by trial
+test: $(VENV)/dev.stamp  ## the suite, by pytest with the coverage gate; what is not live by trial too
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
-	$(BIN)/trial tests
+	$(BIN)/trial tests/test_*.py
 
 check: $(VENV)/dev.stamp  ## lint, format, types, floors
 	$(BIN)/ruff check
