@@ -29,7 +29,7 @@ class Choice:
     @ivar olderThan: for at least how many seconds they have been connected.
     @ivar peer: the IP address or network (C{"10.1.0.0/16"}) that they come from.
     @ivar port: the number of the TCP port, or the path of the UNIX socket, that they
-        came in by.
+        came in by; a text that spells a number is one.
     """
 
     select: Callable[[Connection], object] | None = None
@@ -48,6 +48,8 @@ class Choice:
             object.__setattr__(self, "olderThan", seconds("olderThan", self.olderThan))
         if self.peer is not None:
             self._network()
+        if isinstance(self.port, str) and self.port.isdecimal():
+            object.__setattr__(self, "port", int(self.port))
         if isinstance(self.port, bool) or not isinstance(self.port, (int, str, type(None))):
             raise InvalidOption("port", self.port, "a port number, or the path of a UNIX socket")
         if self.select is not None and not callable(self.select):

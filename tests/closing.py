@@ -16,6 +16,36 @@ from tests.wspeers import BYTES, PING, TEXT, Call, Server, closing, frame
 AWAY = (1001, "")
 
 
+#: The same as a frame.
+GOODBYE = b"\x88\x02\x03\xe9"
+
+
+class GoodbyeMixin:
+    """
+    What a drainer says, asked directly.
+    """
+
+    def test_onlyOnce(self: Any) -> None:
+        """
+        Told again, and at the deadline, it has nothing to add.
+        """
+        self.begin()
+        self.drainer.drain()
+        self.drainer.drain()
+        self.assertEqual(self.drainer.lastWord(5), "")
+        self.assertEqual(self.said(), GOODBYE)
+        self.assertFalse(self.transport.disconnecting)
+
+    def test_lastWord(self: Any) -> None:
+        """
+        The close frame is the last word if it was not said before.
+        """
+        self.begin()
+        self.assertEqual(self.drainer.lastWord(5), "1001")
+        self.assertEqual(self.said(), GOODBYE)
+        self.assertFalse(self.drainer.isBusy())
+
+
 class CallTestCase(SynchronousTestCase):
     """
     Calls of one kind of server.

@@ -14,6 +14,7 @@ from zope.interface.verify import verifyObject
 from terminable.drainers import autobahn, library
 from terminable.interfaces import IDrainer, IHintingDrainer, ILastingDrainer
 from tests.answers import MemoryTransport, request
+from tests.closing import GOODBYE, GoodbyeMixin
 from tests.test_http11_applications import UPGRADE
 from tests.watches import HandWatch
 from tests.wspeers import (
@@ -25,9 +26,6 @@ from tests.wspeers import (
     closing,
     frame,
 )
-
-#: The close frame, as it is written.
-GOODBYE = b"\x88\x02\x03\xe9"
 
 ASKED = request("/", "GET", b"", *UPGRADE)
 
@@ -72,7 +70,7 @@ class DrainerTestCase(SynchronousTestCase):
         return value
 
 
-class DrainerTests(DrainerTestCase):
+class DrainerTests(GoodbyeMixin, DrainerTestCase):
     """
     The drainer alone, after the handshake.
     """
@@ -133,25 +131,6 @@ class DrainerTests(DrainerTestCase):
         """
         self.application.http_request_path = "/" + "x" * 300
         self.assertEqual(self.drainer.describe(), "WebSocket /" + "x" * 199)
-
-    def test_onlyOnce(self) -> None:
-        """
-        Told again, and at the deadline, it has nothing to add.
-        """
-        self.begin()
-        self.drainer.drain()
-        self.drainer.drain()
-        self.assertEqual(self.drainer.lastWord(5), "")
-        self.assertEqual(self.said(), GOODBYE)
-        self.assertFalse(self.transport.disconnecting)
-
-    def test_lastWord(self) -> None:
-        """
-        The close frame is the last word if it was not said before.
-        """
-        self.begin()
-        self.assertEqual(self.drainer.lastWord(5), "1001")
-        self.assertEqual(self.said(), GOODBYE)
 
     def test_answered(self) -> None:
         """

@@ -13,7 +13,7 @@ from zope.interface.verify import verifyObject
 from terminable.drainers.websocket import WebSocketDrainer
 from terminable.interfaces import IDrainer, ILastingDrainer
 from tests.answers import Served, request
-from tests.closing import CallTestCase, ClosingMixin
+from tests.closing import GOODBYE, CallTestCase, ClosingMixin, GoodbyeMixin
 from tests.finishing import ApplicationMixin
 from tests.hostility import HostileMixin
 from tests.opening import OpeningMixin
@@ -28,9 +28,6 @@ from tests.wspeers import (
     closing,
     frame,
 )
-
-#: The close frame, as it is written.
-GOODBYE = b"\x88\x02\x03\xe9"
 
 
 class DrainerTestCase(SynchronousTestCase):
@@ -67,7 +64,7 @@ class DrainerTestCase(SynchronousTestCase):
         return value
 
 
-class DrainerTests(DrainerTestCase):
+class DrainerTests(GoodbyeMixin, DrainerTestCase):
     """
     The drainer alone.
     """
@@ -145,26 +142,6 @@ class DrainerTests(DrainerTestCase):
         self.assertEqual(self.drainer.describe(), "WebSocket /\\xff\\x1b")
         self.channel.requests.clear()
         self.assertEqual(self.drainer.describe(), "WebSocket")
-
-    def test_onlyOnce(self) -> None:
-        """
-        Told again, and at the deadline, it has nothing to add.
-        """
-        self.begin()
-        self.drainer.drain()
-        self.drainer.drain()
-        self.assertEqual(self.drainer.lastWord(5), "")
-        self.assertEqual(self.said(), GOODBYE)
-        self.assertFalse(self.transport.disconnecting)
-
-    def test_lastWord(self) -> None:
-        """
-        The close frame is the last word if it was not said before.
-        """
-        self.begin()
-        self.assertEqual(self.drainer.lastWord(5), "1001")
-        self.assertEqual(self.said(), GOODBYE)
-        self.assertFalse(self.drainer.isBusy())
 
     def test_linger(self) -> None:
         """
