@@ -54,6 +54,7 @@ setup(
     python_requires=">=3.10",
     install_requires=[
         "Twisted[tls]>=24.10",
+        "cryptography>=42",
         "pyOpenSSL>=24.2",
         "service-identity>=24.1",
         "treq>=24.9",

@@ -6,7 +6,8 @@ is under way gets its chance.
     curl --insecure https://127.0.0.1:8443/
 
 The certificate is made anew each time, and nobody trusts it. To use your own, name
-their files: C{CERTIFICATE=site.crt KEY=site.key twistd ...}
+their files: C{CERTIFICATE=site.crt KEY=site.key twistd ...}  When they change, new
+connections use what is in them then.
 """
 
 import os
@@ -24,6 +25,7 @@ from twisted.web.server import Site
 from twisted.web.static import Data
 
 from terminable import TerminableService, Terminator, watch
+from terminable.certificates import renewing
 
 
 def selfSigned():
@@ -53,9 +55,9 @@ def endpointWith(certificate, key):
     """
     certificate, key = map(quoteStringArgument, (certificate, key))
     port = os.environ.get("PORT", "8443")
-    return serverFromString(
-        reactor, f"ssl:{port}:interface=127.0.0.1:certKey={certificate}:privateKey={key}"
-    )
+    # The files that are made here do not live for long enough to be renewed.
+    make = renewing if "CERTIFICATE" in os.environ else serverFromString
+    return make(reactor, f"ssl:{port}:interface=127.0.0.1:certKey={certificate}:privateKey={key}")
 
 
 with TemporaryDirectory() as directory:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import quoteStringArgument, serverFromString
+from twisted.internet.endpoints import quoteStringArgument
 from twisted.internet.interfaces import (
     IAddress,
     IListeningPort,
@@ -17,6 +17,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
+from terminable.certificates import renewing
 from terminable.errors import InvalidOption
 from terminable.policy.schedule import Schedule, closingCode, closingReason, seconds
 from terminable.progress import watch
@@ -86,7 +87,7 @@ def parse(reactor: Any, args: tuple[str, ...], keywords: dict[str, str]) -> Term
     inner = {name: value for name, value in keywords.items() if name not in OPTIONS}
     schedule = scheduleFrom(keywords)
     try:
-        endpoint = serverFromString(reactor, quoted(args, inner))
+        endpoint = renewing(reactor, quoted(args, inner))
     except TypeError as problem:
         # Twisted's parsers take options as Python takes keyword arguments.
         expected = f"{', '.join(OPTIONS)}, or an option of {args[0]} ({problem})"

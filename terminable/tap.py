@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from OpenSSL.crypto import Error as CertificateError
 from OpenSSL.SSL import Error as SSLError
 from twisted.application.service import IService, IServiceMaker
-from twisted.internet.endpoints import StandardIOEndpoint, serverFromString
+from twisted.internet.endpoints import StandardIOEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.plugin import getPlugins
@@ -25,6 +25,7 @@ from twisted.web.server import Site
 from twisted.web.static import File
 from twisted.web.wsgi import WSGIResource
 
+from terminable.certificates import renewing
 from terminable.demo import demoSite
 from terminable.endpoints import TerminableEndpoint, scheduleFrom
 from terminable.errors import InvalidOption, TerminableError
@@ -234,7 +235,7 @@ def endpointOf(port: str, reactor: Any) -> Any:
     """
     description = f"tcp:{port}" if port.isdigit() else port
     try:
-        endpoint = serverFromString(reactor, description)
+        endpoint = renewing(reactor, description)
     except TypeError as problem:
         expected = f"options of that endpoint; times have options of their own ({_reason(problem)})"
         raise InvalidOption("--port", port, expected) from None

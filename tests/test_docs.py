@@ -35,7 +35,10 @@ DOCS = ROOT / "docs"
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+(?![\w(-])")
 
 #: Options in the prose that belong to somebody else's program.
-FOREIGN = {"--listen", "--server", "--stops", "--nodaemon", "--pidfile", "--python", "--full"}
+FOREIGN = {
+    *("--listen", "--server", "--stops", "--nodaemon", "--pidfile", "--python", "--full"),
+    *("--deploy-hook", "--chroot", "--logfile", "--syslog"),
+}
 
 #: A row of a table of settings: name, endpoint option, command line option, default, unit.
 ROW = re.compile(

@@ -30,6 +30,7 @@ FLOORS = {
     "roll": 3,
     "slices": 3,
     "terminator": 3,
+    "certificates": 4,
     "endpoints": 4,
     "exitstatus": 4,
     "preflight": 4,
