@@ -26,6 +26,7 @@ FLOORS = {
     "draining": 3,
     "gate": 3,
     "goodbyes": 3,
+    "handover": 3,
     "machine": 3,
     "roll": 3,
     "slices": 3,

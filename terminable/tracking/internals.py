@@ -102,6 +102,16 @@ def adopted(port: IListeningPort) -> bool:
     return not getattr(port, "_shouldShutdown", True)
 
 
+def share(holder: Any, shared: bool = True) -> None:
+    """
+    The socket of a port or a transport is somebody else's too from now on: closing it must
+    not shut it (C{_shouldShutdown}).
+
+    @param shared: C{False} if it is nobody else's any more.
+    """
+    holder._shouldShutdown = not shared
+
+
 def exchangePath(port: Any, path: bytes) -> bytes:
     """
     Give a UNIX port another path, whose file it removes when it closes; a path that
@@ -292,3 +302,90 @@ def smtpRecipients(protocol: Any) -> int:
     How many recipients that message has so far (C{_to}).
     """
     return len(protocol._to)
+
+
+# -- moving
+
+
+def isReading(transport: Any) -> bool:
+    """
+    Whether the reactor reads for a transport: as the reactors by C{epoll}, C{poll}, C{kqueue}
+    and C{select} remember it (C{_reads}), or that of C{asyncio} (C{_readers}).
+    """
+    reactor = transport.reactor
+    for name in ("_reads", "_readers"):
+        known = getattr(reactor, name, None)
+        if known is not None:
+            return transport in known or transport.fileno() in known
+    return transport in reactor.getReaders()
+
+
+def keepAlive(transport: Any) -> None:
+    """
+    Have the transport close its descriptor without shutting the connection down, which
+    another process has as well (C{_shouldShutdown}).
+    """
+    transport._shouldShutdown = False
+
+
+def halfEnded(transport: Any) -> bool:
+    """
+    Whether a transport has ended its writing, or will when everything is written
+    (C{_writeDisconnecting}, C{_writeDisconnected}).
+    """
+    return bool(transport._writeDisconnecting or transport._writeDisconnected)
+
+
+class Claiming:
+    """
+    A locator of AMP commands that finds the descriptors which came with them
+    (C{_getDescriptor}, which is asked of the locator).
+    """
+
+    def claim(self, number: int) -> int:
+        """
+        @param number: which of the descriptors that came on the channel, from zero.
+        @return: the descriptor.
+        """
+        raise NotImplementedError  # pragma: no cover
+
+    def _getDescriptor(self, number: int) -> int:
+        return self.claim(number)
+
+
+def unclaimed(channel: Any) -> dict[int, int]:
+    """
+    The descriptors that came on an AMP channel and that no command has claimed yet, by their
+    numbers (C{_descriptors}).
+    """
+    known: dict[int, int] = channel._descriptors
+    return known
+
+
+def isHTTP2(channel: Any) -> bool:
+    """
+    Whether this is an HTTP/2 connection of C{twisted.web} (C{_http2}).
+    """
+    return type(channel).__module__ == _HTTP2
+
+
+def midMessage(connection: Any) -> bool:
+    """
+    Whether a connection of C{wsproto} has received, or sent, a message in part, or part of a
+    frame (C{_proto}, C{_frame_decoder}, C{_message_decoder}, C{_outbound_opcode}).
+    """
+    frames = connection._proto
+    decoder = frames._frame_decoder
+    return bool(
+        len(decoder.buffer)
+        or decoder.header is not None
+        or frames._message_decoder.opcode is not None
+        or frames._outbound_opcode is not None
+    )
+
+
+def hasExtensions(connection: Any) -> bool:
+    """
+    Whether a connection of C{wsproto} uses extensions (C{_proto}).
+    """
+    return bool(connection._proto.extensions)
