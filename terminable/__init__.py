@@ -5,7 +5,15 @@ Ends any Twisted server on demand, politely or at once.
 from __future__ import annotations
 
 from terminable.asking import whenDraining
-from terminable.errors import CannotAttach, InvalidOption, NotServing, TerminableError
+from terminable.errors import (
+    CannotAttach,
+    HandoverFailed,
+    InvalidOption,
+    NotServing,
+    TerminableError,
+    UpgradeRefused,
+)
+from terminable.generation import Generation
 from terminable.interfaces import (
     IDrainer,
     IDrainWatch,
@@ -25,6 +33,8 @@ from terminable.tracking.factory import TerminableFactory, TerminableProtocol
 __all__ = [
     "CannotAttach",
     "Connection",
+    "Generation",
+    "HandoverFailed",
     "IDrainWatch",
     "IDrainer",
     "IHintingDrainer",
@@ -42,6 +52,7 @@ __all__ = [
     "TerminableProtocol",
     "TerminableService",
     "Terminator",
+    "UpgradeRefused",
     "watch",
     "whenDraining",
 ]

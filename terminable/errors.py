@@ -40,3 +40,15 @@ class CannotAttach(TerminableError):
     """
     The object is not a listening port whose connections can be recorded.
     """
+
+
+class HandoverFailed(TerminableError):
+    """
+    Another process was to take over, and did not; this one goes on serving.
+    """
+
+
+class UpgradeRefused(TerminableError):
+    """
+    Nobody can take over now: an upgrade is under way, say.
+    """

@@ -4,24 +4,15 @@ Listening ports: closed without resetting anybody, and opened again.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from twisted.internet import tcp, unix
-from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import maybeDeferred
+from twisted.internet import tcp
 from twisted.internet.interfaces import IListeningPort, IReactorFDSet
-from twisted.logger import Logger
 
-from terminable.slices import BUDGET
-from terminable.tracking import internals, sockets, transports
-from terminable.tracking.lingering import DONE
-
-_log = Logger()
-
-#: How many connections to accept between two looks at the clock.
-_AT_ONCE = 10
+from terminable.handover.offered import OfferedSocket
+from terminable.listener import Listener
+from terminable.tracking import internals
 
 #: How long a port may go on accepting what is queued, in seconds: in a storm of new
 #: connections, where the kernel cannot be told to refuse them, there is no end of it.
@@ -36,193 +27,6 @@ def listeningPorts(reactor: Any) -> list[tcp.Port]:
     if not IReactorFDSet.providedBy(reactor):
         return []
     return [reader for reader in reactor.getReaders() if isinstance(reader, tcp.Port)]
-
-
-class Listener:
-    """
-    One listening port of a terminator.
-
-    @ivar port: the port, which stays the same object when it is closed and opened.
-    """
-
-    def __init__(self, port: IListeningPort, reactor: Any) -> None:
-        self.port: Any = port
-        self._reactor = reactor
-        self._own = isinstance(port, tcp.Port)
-        self._address: Any = port.getHost()
-        self._path: bytes | None = None
-        self._held: Any = None
-        self._paused = False
-        self._closed = False
-        self._refusing = False
-
-    @property
-    def open(self) -> bool:
-        """
-        Whether somebody could still be accepted here.
-        """
-        return bool(self.port.connected) if self._own else not self._closed
-
-    @property
-    def closing(self) -> bool:
-        """
-        Whether somebody else is closing the port right now.
-        """
-        return bool(self._own and self.port.disconnecting)
-
-    @property
-    def suspended(self) -> bool:
-        """
-        Whether L{resume} would open the port again.
-        """
-        return self._paused or not self.open
-
-    def refuseNew(self) -> bool:
-        """
-        Have new connection requests ignored by the kernel while those that have
-        begun are completed.
-
-        @return: whether there is any use in waiting for them.
-        """
-        if not self._own or not self.open or internals.adopted(self.port):
-            # A socket that others hold as well is not ours to shut.
-            return False
-        self._refusing = sockets.refuseNew(self.port.socket)
-        return self._refusing
-
-    def acceptNew(self) -> None:
-        """
-        Undo L{refuseNew}.
-        """
-        if self._refusing:
-            sockets.acceptNew(self.port.socket)
-
-    def acceptQueued(self) -> bool:
-        """
-        Accept what is waiting, for as long as one turn of the reactor may take.
-
-        @return: whether nobody is waiting any more.
-        """
-        if not self._own or not self.open:
-            return True
-        port = self.port
-        until = self._reactor.seconds() + BUDGET
-        # What is accepted may close the port.
-        while self.open and sockets.readable(port.socket):
-            if self._reactor.seconds() >= until:
-                return False
-            port.numberAccepts = _AT_ONCE
-            port.doRead()
-        return True
-
-    def close(self) -> None:
-        """
-        Close the port now; who is still queued is reset.
-
-        The factory stays started, so that the connections that live on find what
-        it opened (an access log, say), until L{release}.
-        """
-        if not self.open or self.closing:
-            return
-        self._hold()
-        self._closed = True
-        if not self._own:
-            closing = maybeDeferred(self.port.stopListening)
-            closing.addErrback(
-                lambda reason: _log.failure("{port} failed to close", reason, port=self.port)
-            )
-            return
-        if isinstance(self.port, unix.Port):
-            self._unlink()
-        self.port.connectionLost(DONE)
-
-    def acceptAndClose(self) -> bool:
-        """
-        L{acceptQueued}, and L{close} in the same turn as the last of them.
-
-        @return: whether the port is closed.
-        """
-        if self._own and self.open and isinstance(self.port, unix.Port):
-            self._unlink()
-        if not self.acceptQueued():
-            return False
-        self.close()
-        return True
-
-    def _unlink(self) -> None:
-        """
-        Take the path of a UNIX socket away, so that nobody else can queue; the
-        port itself would remove it only together with the queue.
-        """
-        name = self._address.name
-        if self._path is None and name and not name.startswith(b"\0"):
-            # A name in the abstract namespace is left alone when the port closes.
-            self._path = internals.exchangePath(self.port, b"\0" + name)
-            try:
-                os.unlink(self._path)
-            except OSError:
-                _log.warn("{path} was gone before its port was closed", path=self._path)
-
-    def _hold(self) -> None:
-        factory = getattr(self.port, "factory", None)
-        self._held = factory
-        # Only factories that count their ports can be started twice.
-        if factory is not None and hasattr(factory, "numPorts"):
-            factory.doStart()
-
-    def release(self) -> None:
-        """
-        The last connection is gone: the port is as if we had never had it, and its
-        factory is stopped.
-        """
-        transports.detach(self.port)
-        self._drop()
-
-    def _drop(self) -> None:
-        factory, self._held = self._held, None
-        if factory is not None and hasattr(factory, "numPorts"):
-            try:
-                factory.doStop()
-            except BaseException:
-                _log.failure("{factory} failed to stop", factory=factory)
-
-    def suspend(self) -> bool:
-        """
-        Make the port go away for a while, after accepting what is queued.
-
-        A socket that was handed to us (by systemd, say) is still held by whoever
-        did so; closing it here would not make the port go away.  It is left alone,
-        and those who connect wait in its queue.
-
-        @return: whether it has gone.
-        """
-        if not self._own:
-            self.close()
-            return True
-        if internals.adopted(self.port):
-            self._paused = True
-            self.port.stopReading()
-            return True
-        return self.acceptAndClose()
-
-    def resume(self) -> None:
-        """
-        Listen again on the same address.
-
-        @raise twisted.internet.error.CannotListenError: somebody else does.
-        """
-        if self._paused:
-            self._paused = False
-            self.port.startReading()
-            return
-        if self._path is not None:
-            internals.exchangePath(self.port, self._path)
-        elif isinstance(self._address, (IPv4Address, IPv6Address)):
-            self.port.port = self._address.port
-        self.port.startListening()
-        self._path = None
-        self._closed = False
-        self._drop()
 
 
 class Ports:
@@ -329,6 +133,33 @@ class Ports:
                 listener.resume()
             else:
                 listener.acceptNew()
+
+    @property
+    def listeners(self) -> list[Listener]:
+        """
+        Those whose sockets could be handed to somebody else.
+        """
+        return [listener for listener in self._listeners if listener.handle is not None]
+
+    def keep(self) -> list[OfferedSocket]:
+        """
+        Share all of their sockets with whoever listens there next, in this process.
+        """
+        offered = []
+        for listener in self.listeners:
+            sock = listener.port.socket
+            own = not internals.adopted(listener.port)
+            offered.append(OfferedSocket(listener.name, sock.dup(), own))
+            listener.share()
+        return offered
+
+    def handOver(self) -> None:
+        """
+        Somebody else listens on all of their sockets: let go of them.
+        """
+        for listener in self.listeners:
+            listener.share()
+            listener.close()
 
     def release(self) -> None:
         """

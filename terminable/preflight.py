@@ -12,13 +12,15 @@ import socket
 from typing import Any
 
 from twisted.internet.abstract import isIPv6Address
-from twisted.internet.defer import succeed
-from twisted.internet.endpoints import serverFromString
+from twisted.internet.defer import maybeDeferred, succeed
+from twisted.internet.endpoints import AdoptedStreamServerEndpoint, serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from terminable.handover.offered import offeredTo
 
 
 @implementer(IListeningPort)
@@ -52,6 +54,7 @@ class Trial:
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
+        self._offered = offeredTo(reactor)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reactor, name)
@@ -64,6 +67,8 @@ class Trial:
 
         @raise CannotListenError: it could not.
         """
+        if self._offered.at(port, interface) is not None:
+            return TriedPort()
         family = socket.AF_INET6 if isIPv6Address(interface) else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -94,6 +99,8 @@ class Trial:
 
         @raise CannotListenError: it could not.
         """
+        if self._offered.atPath(address) is not None:
+            return TriedPort()
         folder = os.path.dirname(os.path.abspath(address))
         if not os.access(folder, os.W_OK | os.X_OK):
             raise CannotListenError(None, address, f"{folder} is no writable directory")
@@ -123,5 +130,14 @@ def cannotListen(reactor: Any, description: str) -> Failure | None:
     @return: C{None} if it could, or if that cannot be told without waiting.
     """
     results: list[Any] = []
-    serverFromString(Trial(reactor), description).listen(Factory()).addBoth(results.append)
+    trial = Trial(reactor)
+    endpoint: Any = serverFromString(trial, description)
+    if isinstance(endpoint, AdoptedStreamServerEndpoint):
+        # To listen would close the descriptor, which is needed once more.
+        listening = maybeDeferred(
+            trial.adoptStreamPort, endpoint.fileno, endpoint.addressFamily, None
+        )
+    else:
+        listening = endpoint.listen(Factory())
+    listening.addBoth(results.append)
     return next((result for result in results if isinstance(result, Failure)), None)

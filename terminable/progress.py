@@ -10,10 +10,13 @@ from typing import Any
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from terminable.handover.following import takeoverOf
+from terminable.handover.upgrading import upgradable
 from terminable.interfaces import ITerminationObserver
 from terminable.policy.ledger import Report
 from terminable.policy.phases import Phase
 from terminable.signals import abortOnSecondSignal
+from terminable.systemd import watchSystemd
 from terminable.terminator import Terminator
 
 #: Seconds between two lines.
@@ -99,8 +102,12 @@ def watch(
     hide: Callable[[], object] = lambda: None,
 ) -> None:
     """
-    Treat a terminator as an operator expects it: progress is shown, and a second
-    signal aborts.
+    Treat a terminator as an operator expects it: progress is shown, a second signal
+    aborts, at SIGUSR2 a successor takes its ports over, and systemd is told how things stand.
     """
     terminator.addObserver(ProgressLines(reactor, terminator, show, hide))
     abortOnSecondSignal(reactor, terminator)
+    if not takeoverOf(reactor).worker:
+        # Workers are replaced by the process above them.
+        upgradable(reactor, terminator)
+        watchSystemd(reactor, terminator)

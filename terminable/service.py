@@ -4,14 +4,19 @@ The application author's door: a service that ends before what it depends on.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from twisted.application.service import IService, MultiService, Service
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.endpoints import AdoptedStreamServerEndpoint
 from twisted.internet.interfaces import IProtocolFactory, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from terminable.generation import UNSET, Generation
+from terminable.handover.following import takeoverOf
+from terminable.handover.offered import Offered, OfferedSocket, offeredTo
 from terminable.terminator import Terminator
 
 _log = Logger()
@@ -38,6 +43,7 @@ class TerminableService(MultiService):
         self._wanted: list[tuple[IStreamServerEndpoint, IProtocolFactory]] = []
         self._bound: list[Any] = []
         self._binding = False
+        self._inodes: dict[AdoptedStreamServerEndpoint, int] = {}
 
     def listenOn(self, endpoint: IStreamServerEndpoint, factory: IProtocolFactory) -> None:
         """
@@ -69,8 +75,10 @@ class TerminableService(MultiService):
         MultiService.startService(self)
         if not self._binding:
             self._bind()
+        takeover = takeoverOf(self.terminator.reactor)
         for port in self._bound:
-            port.startReading()
+            if not takeover.holds(port):
+                port.startReading()
 
     def _bind(self) -> None:
         self._binding = True
@@ -89,6 +97,8 @@ class TerminableService(MultiService):
         def bound(port: Any) -> None:
             if hasattr(port, "stopReading"):
                 self._bound.append(port)
+            if isinstance(endpoint, AdoptedStreamServerEndpoint):
+                self._inodes[endpoint] = os.fstat(port.fileno()).st_ino
 
         return self.terminator.listen(endpoint, factory).addCallback(bound)
 
@@ -99,6 +109,47 @@ class TerminableService(MultiService):
         self._binding = False
         self._bound.clear()
         self.terminator.abort()
+
+    def restart(self, gracePeriod: float | None = UNSET) -> Deferred[Generation]:
+        """
+        Listen anew on every port, while the connections that there are drain as a generation
+        of their own.  The sockets stay open: nobody who connects meanwhile is refused, and
+        who waits in a queue is served by the new generation.
+
+        @param gracePeriod: seconds until stragglers of the old generation are aborted; by
+            default the terminator's own.
+        @return: fires with the old generation when all ports are open again; what failed is
+            logged, as at L{startService}.
+        @raise terminable.NotServing: a stop is under way or over, or nothing is listened on.
+        """
+        released = self.terminator.release(gracePeriod, keep=True)
+        self._bound.clear()
+        return Deferred.fromCoroutine(self._restart(released))
+
+    async def _restart(self, released: Deferred[Generation]) -> Generation:
+        old = await released
+        for endpoint, factory in self._wanted:
+            try:
+                await self._listenAgain(endpoint, factory, old.kept)
+            except Exception:
+                _log.failure("cannot listen on {endpoint}", endpoint=endpoint)
+        self._offered.closeRest(old.kept)
+        return old
+
+    def _listenAgain(self, endpoint: Any, factory: Any, kept: list[OfferedSocket]) -> Deferred[Any]:
+        if not isinstance(endpoint, AdoptedStreamServerEndpoint):
+            return self._listen(endpoint, factory)
+        # What it was made for has been used up: the descriptor had another number.
+        inode = self._inodes[endpoint]
+        offer = next(each for each in kept if each.inode == inode)
+        port = self._offered.listen(offer, factory)
+        self.terminator.attach(port)
+        self._bound.append(port)
+        return succeed(port)
+
+    @property
+    def _offered(self) -> Offered:
+        return offeredTo(self.terminator.reactor)
 
     def stopService(self) -> Deferred[None]:
         """

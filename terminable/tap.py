@@ -30,6 +30,9 @@ from terminable.demo import demoSite
 from terminable.endpoints import TerminableEndpoint, scheduleFrom
 from terminable.errors import InvalidOption, TerminableError
 from terminable.exitstatus import ExitStatus
+from terminable.handover.following import takeoverOf
+from terminable.handover.offered import lend, offeredTo
+from terminable.handover.upgrading import INVISIBLE, upgradeOf
 from terminable.policy.phases import Phase
 from terminable.ports import listeningPorts
 from terminable.preflight import cannotListen
@@ -85,6 +88,7 @@ class Options(UsageOptions):
         ["close-reason", None, None, "The text that goes with it."],
     ]
     optFlags = [  # noqa: RUF012 - Twisted reads it from the class
+        ["invisible", None, "At an upgrade, move idle connections to the successor, alive."],
         ["fail-on-straggler", None, "Exit with 1 if a connection was aborted, 0 if none was."],
     ]
 
@@ -131,8 +135,9 @@ class Options(UsageOptions):
         if len(given) > 1:
             raise UsageError(f"{' and '.join(given)} exclude each other")
         if self["plugin"]:
-            if given or self["ports"]:
-                raise UsageError(f"{(given or ['--port'])[0]} cannot be given with a plugin")
+            given += ["--port"] * bool(self["ports"])
+            if given:
+                raise UsageError(f"{given[0]} cannot be given with a plugin")
             self._findPlugin(*self["plugin"])
 
     def _findPlugin(self, name: str, *arguments: str) -> None:
@@ -276,6 +281,7 @@ class HostingService(TerminableService):
         self._reactor = reactor
         self._name = name
         self._pidfile = pidfile
+        lend(guest, offeredTo(reactor))
         guest.setServiceParent(self)
 
     def privilegedStartService(self) -> None:
@@ -330,10 +336,16 @@ def makeService(config: Options) -> TerminableService:
     """
     from twisted.internet import reactor
 
+    try:
+        worker = takeoverOf(reactor).worker
+    except InvalidOption as problem:
+        raise SystemExit(f"terminable: {problem}") from None
     terminator = Terminator(reactor, config.schedule)
     if config["fail-on-straggler"]:
         terminator.addObserver(ExitStatus(reactor))
-    watch(reactor, terminator, *progressOn(sys.stdout))
+    # A terminal has room for one live line.
+    watch(reactor, terminator, *(() if worker else progressOn(sys.stdout)))
+    upgradeOf(reactor).invisible = INVISIBLE if config["invisible"] else 0.0
     if config.plugin is not None:
         name = config["plugin"][0]
         try:

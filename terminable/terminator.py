@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import (
     IListeningPort,
     IProtocolFactory,
@@ -16,65 +16,65 @@ from twisted.internet.interfaces import (
 )
 from twisted.logger import Logger
 
-import terminable.drainers  # noqa: F401 - registers the adapters to IDrainer
 from terminable.choosing import Choice
-from terminable.errors import CannotAttach, NotServing
+from terminable.errors import CannotAttach, InvalidOption, NotServing
 from terminable.gate import Gate
+from terminable.generation import UNSET, Freeing, Generation
+from terminable.handover.following import takeoverOf
+from terminable.handover.offered import offeredTo
 from terminable.interfaces import ITerminationObserver
-from terminable.machine import Machine
 from terminable.policy.ledger import Progress, Report
-from terminable.policy.phases import Effect, Event, Phase
-from terminable.policy.schedule import GIVE_UP, LAST_WORD, Schedule
+from terminable.policy.phases import Phase
+from terminable.policy.schedule import Schedule
 from terminable.ports import Ports
 from terminable.tracking import transports
 from terminable.tracking.connection import Connection
-from terminable.tracking.factory import TerminableFactory
+from terminable.tracking.factory import TerminableFactory, lead
+
+#: How many generations may be draining at once, if nobody says so.
+GENERATIONS = 4
 
 _log = Logger()
-
-
-class _Own:
-    """
-    Stands for a value that was not given.
-    """
-
-    def __repr__(self) -> str:
-        return "<the terminator's own>"
-
-
-_UNSET: Any = _Own()
 
 
 class Terminator:
     """
     Records the live connections of one or more listening ports, and ends them.
 
-    A terminator serves, is terminated once, and may then listen again.  It touches
-    neither the process nor the reactor's run nor signals.
+    A terminator serves, is terminated once, and may then listen again.  It may release
+    its ports and listen again at once, while the connections that it had are drained as
+    a generation of their own.  It touches neither the process nor the reactor's run nor
+    signals.
 
-    @ivar gate: what is told about connections by whatever records them.
+    @ivar reactor: what it was given.
+    @ivar generations: those that are still draining after a release, oldest first.
     """
 
-    def __init__(self, reactor: Any, schedule: Schedule | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        schedule: Schedule | None = None,
+        *,
+        generations: int = GENERATIONS,
+        **settings: Any,
+    ) -> None:
         """
         @param reactor: provides L{twisted.internet.interfaces.IReactorTime}; what
             is listened on by L{listen} is up to the endpoint.
         @param schedule: all settings in one object.
-        @param settings: the same one by one, as L{Schedule} takes them:
+        @param generations: how many may be draining at once after releases; the oldest
+            is aborted when there is one more.
+        @param settings: the same as C{schedule} one by one, as L{Schedule} takes them:
             C{gracePeriod=10.0}.  They change the schedule, if there is one.
         @raise terminable.InvalidOption: a setting that cannot be meant.
         """
-        self._reactor = reactor
+        if isinstance(generations, bool) or not isinstance(generations, int) or generations < 1:
+            raise InvalidOption("generations", generations, "a whole number, 1 or more")
+        self.reactor = reactor
         self.schedule = schedule.changed(**settings) if schedule else Schedule(**settings)
-        self._suspending: list[Deferred[None]] = []
-        self._ports = Ports(reactor)
-        self._factories: list[TerminableFactory] = []
-        self._waiting: list[Deferred[Report]] = []
-        self._closing = False
-        self._machine = Machine(reactor, {e: getattr(self, f"_do_{e.name}") for e in Effect})
-        self.gate = Gate(reactor, self.schedule, lambda: self.phase, self._use, self._look)
-        self._report: Report | None = None
-        self._awaited = False
+        self.generations: list[Generation] = []
+        self._most = generations
+        self._now = Generation(reactor, self.schedule, self._use)
 
     def __repr__(self) -> str:
         return f"<Terminator {self.phase.value}, {len(self.gate.ledger)} connections>"
@@ -82,11 +82,26 @@ class Terminator:
     # -- what there is
 
     @property
+    def gate(self) -> Gate:
+        """
+        What is told about connections by whatever records them.
+        """
+        return self._now.gate
+
+    @property
+    def ports(self) -> Ports:
+        """
+        Where connections come in.
+        """
+        self._now.ports.addThoseOf(self._now.factories)
+        return self._now.ports
+
+    @property
     def phase(self) -> Phase:
         """
         Where this terminator stands.
         """
-        return self._machine.phase
+        return self._now.phase
 
     @property
     def longestTurn(self) -> float:
@@ -94,31 +109,35 @@ class Terminator:
         The longest time, in seconds of processor time, that one turn of the reactor has
         spent on this terminator's own work since it began to serve.
         """
-        return self.gate.drain.longest
+        return self._now.longestTurn
 
     def connections(self) -> list[Connection]:
         """
-        The live connections, oldest first.
+        The live connections, oldest first; not those of older generations.
         """
-        return self.gate.connections()
+        return self._now.connections()
 
     def progress(self) -> Progress:
         """
-        How far the stop is.  Cheap: it looks at no more than one connection.
+        How far the stop is, older generations included.  Cheap: it looks at no more than
+        one connection of each.
         """
-        return self.gate.progress(self._machine.times)
+        progress = self._now.progress()
+        for older in self.generations:
+            progress = progress.plus(older.progress())
+        return progress
 
     def addObserver(self, observer: ITerminationObserver) -> None:
         """
         Tell C{observer} from now on how stops proceed.
         """
-        self._machine.observers.append(observer)
+        self._now.observers.append(observer)
 
     def removeObserver(self, observer: ITerminationObserver) -> None:
         """
         Tell it no more.
         """
-        self._machine.observers.remove(observer)
+        self._now.observers.remove(observer)
 
     # -- serving
 
@@ -137,10 +156,12 @@ class Terminator:
         Somebody listens with a wrapped factory, or is about to, perhaps not for the
         first time.
         """
-        if self.phase is Phase.TERMINATED:
-            self._machine.feed(Event.LISTEN)
-        if not any(known is wrapped for known in self._factories):
-            self._factories.append(wrapped)
+        if self.phase in (Phase.TERMINATED, Phase.RELEASED):
+            self._now.opened()
+        if wrapped not in self._now.factories:
+            # It may have been away during a release.
+            lead(wrapped, self.gate)
+            self._now.factories.add(wrapped)
 
     def listen(
         self, endpoint: IStreamServerEndpoint, factory: IProtocolFactory
@@ -154,23 +175,25 @@ class Terminator:
             with L{terminable.CannotAttach} if the endpoint is no listening port
             (standard input and output).
         """
-        return Deferred.fromCoroutine(self._listen(endpoint, factory))
+        takeover = takeoverOf(self.reactor)
+        return takeover.awaits(Deferred.fromCoroutine(self._listen(endpoint, factory)))
 
     async def _listen(self, endpoint: Any, factory: Any) -> Any:
         self._mustServe()
         if not IStreamServerEndpoint.providedBy(endpoint):
             raise TypeError(f"{endpoint!r} is no endpoint: expected one, as of serverFromString")
         before = self.phase
+        endpoint = offeredTo(self.reactor).through(endpoint)
         port: Any = await endpoint.listen(factory)
         if not IListeningPort.providedBy(port):
             raise CannotAttach(f"{endpoint!r} is not an endpoint with a listening port")
-        if not transports.canAttach(port) and self.phase in (Phase.SERVING, before):
+        if not transports.canAttach(port) and self._serves(before):
             # A port of another kind: the pair of wrappers records instead.
             await maybeDeferred(port.stopListening)
             before = Phase.SERVING
             wrapped: Any = self.wrap(factory)
             port = await endpoint.listen(wrapped)
-        if self.phase not in (Phase.SERVING, before):
+        if not self._serves(before):
             # A stop has begun, or even ended, while the endpoint was at it.
             await maybeDeferred(port.stopListening)
             raise NotServing("stopped before the port was open")
@@ -190,25 +213,84 @@ class Terminator:
         transports.check(port)
         self._adopt(port)
 
+    def _serves(self, before: Phase) -> bool:
+        """
+        Whether a port that is open now belongs to whoever wanted it in the phase C{before}.
+        """
+        return self.phase in (Phase.SERVING, Phase.RELEASED, before)
+
     def _mustServe(self) -> None:
-        if self.phase not in (Phase.SERVING, Phase.TERMINATED):
+        if not self._serves(Phase.TERMINATED):
             raise NotServing(f"cannot listen while {self.phase.value}")
 
     def _adopt(self, port: Any) -> None:
-        self._machine.feed(Event.LISTEN)
+        self._now.opened()
         if transports.canAttach(port):
             transports.attach(port, self.gate)
-        self._ports.add(port)
+        self._now.ports.add(port)
+        # An observer that was told may have released everything but this port.
+        self._now.opened()
+
+    def release(
+        self, gracePeriod: float | None = UNSET, *, keep: bool = False
+    ) -> Deferred[Generation]:
+        """
+        Let go of the ports, without resetting anybody, and drain the connections that
+        there are as a generation of their own.  Somebody else may listen there then, or
+        this terminator again.
+
+        @param gracePeriod: seconds until its stragglers are aborted; by default the
+            terminator's own.
+        @param keep: whether the sockets stay open for this process: whoever listens on the
+            same address next is given them, and nobody is refused in between.
+        @return: fires with the generation as soon as the ports are free.
+        @raise terminable.NotServing: a stop is under way or over, or there is no port.
+        """
+        if self.phase not in (Phase.SERVING, Phase.SUSPENDED):
+            raise NotServing(f"cannot release the ports while {self.phase.value}")
+        if gracePeriod is not UNSET:
+            self.schedule.within(gracePeriod)
+        old, ports = self._now, self.ports
+        self._now = Generation(self.reactor, self.schedule, self._use, Phase.RELEASED)
+        self._now.follow(old)
+        if keep:
+            old.kept = ports.keep()
+            offeredTo(self.reactor).add(old.kept)
+        free: Deferred[Generation] = Deferred()
+        self._age(old, gracePeriod, free)
+        return free
+
+    def _age(self, old: Generation, gracePeriod: Any, free: Deferred[Generation]) -> None:
+        """
+        Have a generation drain on its own.
+        """
+
+        def freed() -> None:
+            self._now.tell("portsClosed")
+            self._now.later(partial(free.callback, old))
+
+        old.observers[:] = [Freeing(freed)]
+        self.generations.append(old)
+        self._now.tell("phaseChanged", old.phase, Phase.RELEASED)
+        old.terminate(gracePeriod, quiesce=0.0).addCallback(self._gone, old)
+        for oldest in self.generations[: -self._most]:
+            _log.warn("{most} generations are draining; the oldest is aborted", most=self._most)
+            oldest.abort()
+
+    def _gone(self, report: Report, old: Generation) -> None:
+        self.generations.remove(old)
+        self._now.look()
 
     # -- stopping
 
-    def terminate(self, gracePeriod: float | None = _UNSET) -> Deferred[Report]:
+    def terminate(self, gracePeriod: float | None = UNSET) -> Deferred[Report]:
         """
         End politely: announce it, close the ports without resetting anybody, let
         what is in flight finish, and abort what is left at the deadline.
 
         May be called at any time, from anywhere, and again: the stop is the same, and
-        a later call can only bring its deadline forward.
+        a later call can only bring its deadline forward.  Generations that are still
+        draining have the same deadline, or their own if that is earlier.
 
         @param gracePeriod: seconds from now until stragglers are aborted; by default
             the terminator's own grace period from its first call.
@@ -216,28 +298,38 @@ class Terminator:
             moment after the deadline.  Cancelling it cancels the waiting, not the stop.
         @raise terminable.InvalidOption: the grace period is no time.
         """
-        now = self._reactor.seconds()
-        asked = self.schedule if gracePeriod is _UNSET else self.schedule.within(gracePeriod)
-        if self._machine.times is None:
-            self._machine.times = asked.times(now)
-        elif gracePeriod is not _UNSET:
-            self._machine.shorten(asked.times(now).deadline)
-        result = self._result()
-        self._machine.feed(Event.TERMINATE)
+        again = self.phase.stopping
+        older = self._older()
+        result = self._now.terminate(gracePeriod)
+        if gracePeriod is UNSET and not again:
+            gracePeriod = self.schedule.gracePeriod
+        for each in older:
+            each.terminate(gracePeriod)
         return result
 
     def abort(self) -> Deferred[Report]:
         """
-        End at once: close the ports, abort what is busy, lose what is not.
+        End at once: close the ports, abort what is busy, lose what is not; also in
+        generations that are still draining.
 
         @return: fires with the report, which is that of the stop under way if there
             is one.
         """
-        if self._machine.times is None:
-            self._machine.times = Schedule(0.0).times(self._reactor.seconds())
-        result = self._result()
-        self._machine.feed(Event.ABORT)
+        older = self._older()
+        result = self._now.abort()
+        for each in older:
+            each.abort()
         return result
+
+    def _older(self) -> list[Generation]:
+        """
+        The generations whose end belongs to this stop.
+        """
+        if not self.phase.stopping and self.phase is not Phase.TERMINATED:
+            self._now.older = list(self.generations)
+            for older in self._now.older:
+                older.part = True
+        return self._now.older
 
     def drain(
         self,
@@ -260,21 +352,7 @@ class Terminator:
         @raise terminable.NotServing: a stop is under way or over.
         """
         choice = Choice(select, percent, olderThan, peer, port)
-        schedule = self.schedule.changed(**settings)
-        if self.phase not in (Phase.SERVING, Phase.SUSPENDED):
-            raise NotServing(f"cannot drain by choice while {self.phase.value}")
-        result: Deferred[Report] = Deferred()
-        self.gate.choose(
-            choice, schedule, lambda report: self._machine.later(partial(result.callback, report))
-        )
-        return result
-
-    def _result(self) -> Deferred[Report]:
-        if self._report is not None and self.phase is Phase.TERMINATED:
-            return succeed(self._report)
-        result: Deferred[Report] = Deferred()
-        self._waiting.append(result)
-        return result
+        return self._now.drain(choice, self.schedule.changed(**settings))
 
     def suspend(self) -> Deferred[None]:
         """
@@ -283,15 +361,7 @@ class Terminator:
         @return: fires when the ports are gone, or open again by L{resume}.
         @raise terminable.NotServing: a stop is under way or over.
         """
-        if self.phase not in (Phase.SERVING, Phase.SUSPENDED):
-            raise NotServing(f"cannot suspend while {self.phase.value}")
-        gone: Deferred[None] = Deferred()
-        self._suspending.append(gone)
-        if self.phase is Phase.SERVING:
-            self._machine.feed(Event.SUSPEND)
-        elif not self._closing:
-            self._portsClosed()
-        return gone
+        return self._now.suspend()
 
     def resume(self) -> None:
         """
@@ -301,92 +371,4 @@ class Terminator:
         @raise twisted.internet.error.CannotListenError: somebody else listens there
             now.  The terminator stays suspended.
         """
-        if self.phase is not Phase.SUSPENDED:
-            raise NotServing(f"cannot resume while {self.phase.value}")
-        self._ports.resumeAll()
-        self._suspended()
-        self._machine.feed(Event.RESUME)
-
-    def _look(self) -> None:
-        """
-        Is it over?
-        """
-        if self.phase.stopping and not self.gate.ledger and not self._ports.open:
-            self._machine.feed(Event.EMPTY)
-
-    # -- effects, by name
-
-    def _do_RESET(self) -> None:
-        self.gate.reset()
-        self._report = None
-        self._awaited = False
-        self._machine.times = None
-
-    def _do_HINT(self) -> None:
-        self.gate.ledger.beginStop(self._reactor.seconds())
-        self._ports.addThoseOf(self._factories)
-        times = self._machine.times
-        if times is not None and times.quiesced > times.began:
-            self.gate.drain.hintAll()
-        self._look()
-
-    def _do_SUSPEND_PORTS(self) -> None:
-        self._ports.addThoseOf(self._factories)
-        self._closing = True
-        self._ports.suspendAll(self.schedule.settle, self._portsClosed)
-
-    def _do_DRAIN_PORTS(self) -> None:
-        self._closing = True
-        self._ports.closeAll(self.schedule.settle, self._portsClosed)
-
-    def _do_CLOSE_PORTS(self) -> None:
-        self.gate.ledger.beginStop(self._reactor.seconds())
-        self._ports.addThoseOf(self._factories)
-        wasOpen = self._ports.open
-        self._ports.closeNow()
-        if wasOpen or self._closing:
-            self._portsClosed()
-
-    def _portsClosed(self) -> None:
-        self._suspended()
-        self._machine.tell("portsClosed")
-        self._look()
-
-    def _suspended(self) -> None:
-        self._closing = False
-        suspending, self._suspending = self._suspending, []
-        for waiting in suspending:
-            self._machine.later(partial(waiting.callback, None))
-
-    def _do_DRAIN(self) -> None:
-        self.gate.drain.drainAll(self._machine.left())
-
-    def _do_LOSE_IDLE(self) -> None:
-        self.gate.drain.loseIdle(self._machine.left())
-
-    def _do_LAST_WORDS(self) -> None:
-        self.gate.drain.cutAll(True, self._awaitEnd)
-
-    def _do_ABORT_ALL(self) -> None:
-        self.gate.drain.cutAll(False, self._awaitEnd)
-
-    def _awaitEnd(self) -> None:
-        if self.phase is not Phase.ABORTING or self._awaited:
-            # The last one ended before everybody was told; or told they were before.
-            return
-        self._awaited = True
-        self._machine.feedLater(LAST_WORD + GIVE_UP, Event.GIVE_UP)
-        self._look()
-
-    def _do_REPORT(self) -> None:
-        self._machine.stopTimers()
-        self.gate.drain.giveUp()
-        self.gate.drain.stop()
-        self._ports.release()
-        self._factories.clear()
-        self._report = report = self.gate.ledger.report(self._reactor.seconds())
-        _log.info("terminated: {report}", report=report)
-        waiting, self._waiting = self._waiting, []
-        for result in waiting:
-            self._machine.later(partial(result.callback, report))
-        self._machine.tell("terminated", report)
+        self._now.resume()

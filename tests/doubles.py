@@ -25,9 +25,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from terminable.interfaces import IDrainer, IHintingDrainer, ITerminationObserver
+from terminable.listener import Listener
 from terminable.policy.ledger import Report
 from terminable.policy.phases import Phase
-from terminable.ports import Listener
 from terminable.terminator import Terminator
 from tests.watches import HandWatch as HandWatch
 

@@ -11,6 +11,7 @@ import importlib
 import inspect
 import re
 import shlex
+import textwrap
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +22,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.tap import Options as WebOptions
 
-from terminable import Schedule, Terminator, draining, ports, signals, slices, terminator
+from terminable import Schedule, Terminator, draining, ports, signals, slices
 from terminable.drainers.http11 import HTTP11Drainer
 from terminable.endpoints import OPTIONS
 from terminable.policy import ledger, schedule
@@ -59,7 +60,8 @@ def commands() -> Iterator[tuple[str, list[str]]]:
     Every line of a literal block, or of an example, that starts C{twistd}: the words
     after C{-n} or other options of twistd's own.
     """
-    for page in [*pages(), *(DOCS / "examples").iterdir()]:
+    units = (DOCS / "deploy").iterdir()
+    for page in [*pages(), *(DOCS / "examples").iterdir(), *units]:
         if not page.is_file():
             continue
         for line in page.read_text().splitlines():
@@ -74,7 +76,7 @@ def blocks(page: Path) -> Iterator[str]:
     """
     found = re.findall(r"^\.\. code-block:: python\n\n((?:    .*\n|\n)+)", page.read_text(), re.M)
     for block in found:
-        yield inspect.cleandoc(block)
+        yield textwrap.dedent(block).strip()
 
 
 class DefaultTests(SynchronousTestCase):
@@ -169,7 +171,7 @@ class FigureTests(SynchronousTestCase):
             f"for {schedule.SETTLE:g} s, or the idle grace",
             "accepted for one second at most",
             f"has {schedule.LAST_WORD:g} s for it",
-            f"at the latest {schedule.LAST_WORD + terminator.GIVE_UP:g} s after",
+            f"at the latest {schedule.LAST_WORD + schedule.GIVE_UP:g} s after",
             f"slices of {slices.BUDGET * 1000:g} ms",
             f"names the first {ledger.NAMED:,}",
             f"shows {ledger.SHOWN} of each kind",
@@ -204,7 +206,11 @@ class CommandTests(SynchronousTestCase):
         """
         seen = 0
         for where, words in commands():
-            words = [word for word in words if word not in ("-n", "--pidfile=", "--nodaemon")]
+            words = [
+                word
+                for word in words
+                if word not in ("-n", "--nodaemon") and not word.startswith("--pidfile=")
+            ]
             if words[:1] == ["terminable"]:
                 Options().parseOptions(words[1:])
             elif words[:1] == ["web"]:

@@ -15,6 +15,8 @@ import terminable
 NAMES = {
     "CannotAttach",
     "Connection",
+    "Generation",
+    "HandoverFailed",
     "IDrainWatch",
     "IDrainer",
     "IHintingDrainer",
@@ -32,6 +34,7 @@ NAMES = {
     "TerminableProtocol",
     "TerminableService",
     "Terminator",
+    "UpgradeRefused",
     "watch",
     "whenDraining",
 }

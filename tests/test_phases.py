@@ -15,17 +15,17 @@ from terminable.policy.phases import TABLE, Effect, Event, Phase, diagram, step
 #: Where each event leads to from each phase; a dot is "nothing happens", an equals
 #: sign is "the same phase, with effects, or none that are needed".
 EXPECTED = """
-                SERVING     SUSPENDED   QUIESCING   DRAINING    ABORTING    TERMINATED
-    LISTEN      SERVING     .           .           .           .           SERVING
-    SUSPEND     SUSPENDED   .           .           .           .           .
-    RESUME      .           SERVING     .           .           .           .
-    TERMINATE   QUIESCING   QUIESCING   .           .           .           .
-    QUIESCED    .           .           DRAINING    .           .           .
-    IDLE_OVER   .           .           .           DRAINING    .           .
-    EMPTY       .           .           TERMINATED  TERMINATED  TERMINATED  .
-    DEADLINE    .           .           ABORTING    ABORTING    .           .
-    ABORT       ABORTING    ABORTING    ABORTING    ABORTING    ABORTING    .
-    GIVE_UP     .           .           .           .           TERMINATED  .
+                SERVING   SUSPENDED RELEASED  QUIESCING  DRAINING   ABORTING   TERMINATED
+    LISTEN      SERVING   .         SERVING   .          .          .          SERVING
+    SUSPEND     SUSPENDED .         .         .          .          .          .
+    RESUME      .         SERVING   .         .          .          .          .
+    TERMINATE   QUIESCING QUIESCING QUIESCING .          .          .          .
+    QUIESCED    .         .         .         DRAINING   .          .          .
+    IDLE_OVER   .         .         .         .          DRAINING   .          .
+    EMPTY       .         .         .         TERMINATED TERMINATED TERMINATED .
+    DEADLINE    .         .         .         ABORTING   ABORTING   .          .
+    ABORT       ABORTING  ABORTING  ABORTING  ABORTING   ABORTING   ABORTING   .
+    GIVE_UP     .         .         .         .          .          TERMINATED .
 """
 
 #: What is done on the way; what is not named here has no effect.
@@ -35,6 +35,8 @@ EFFECTS = {
     "SERVING ABORT": "CLOSE_PORTS ABORT_ALL",
     "SUSPENDED TERMINATE": "HINT",
     "SUSPENDED ABORT": "CLOSE_PORTS ABORT_ALL",
+    "RELEASED TERMINATE": "HINT",
+    "RELEASED ABORT": "CLOSE_PORTS ABORT_ALL",
     "QUIESCING QUIESCED": "DRAIN_PORTS DRAIN",
     "QUIESCING DEADLINE": "CLOSE_PORTS LAST_WORDS",
     "QUIESCING ABORT": "CLOSE_PORTS ABORT_ALL",

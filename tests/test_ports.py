@@ -12,8 +12,9 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from terminable import ports as module
-from terminable.ports import ACCEPTING, Listener, Ports, listeningPorts
+from terminable.listener import Listener
+from terminable.ports import ACCEPTING, Ports, listeningPorts
+from terminable.slices import BUDGET
 from terminable.tracking import sockets
 from tests.doubles import MemoryFactory, MemoryPort, Plain, PortTestCase, listeningPort
 
@@ -138,7 +139,7 @@ class PortsTests(PortTestCase):
 
         def connectionMade(protocol: Any) -> None:
             self.factory.protocols.append(protocol)
-            self.reactor.rightNow += module.BUDGET
+            self.reactor.rightNow += BUDGET
             with contextlib.suppress(OSError):
                 self.client()
 

@@ -14,8 +14,8 @@ from unittest import skipUnless
 
 from twisted.internet.error import CannotListenError
 
-from terminable import ports as module
-from terminable.ports import Listener
+from terminable.listener import Listener
+from terminable.slices import BUDGET
 from tests.doubles import Boom, Plain, PortTestCase, listeningPort
 
 LINUX = skipUnless(sys.platform.startswith("linux"), "only Linux has these")
@@ -116,7 +116,7 @@ class ListenerTests(PortTestCase):
 
         def connectionMade(protocol: Any) -> None:
             self.factory.protocols.append(protocol)
-            self.reactor.rightNow += module.BUDGET / 12
+            self.reactor.rightNow += BUDGET / 12
 
         self.patch(Plain, "connectionMade", connectionMade)
         self.assertFalse(listener.acceptAndClose())
@@ -293,7 +293,7 @@ class UNIXTests(PortTestCase):
         def connectionMade(protocol: Any) -> None:
             self.factory.protocols.append(protocol)
             with open(self.path, "x"):
-                self.reactor.rightNow += module.BUDGET
+                self.reactor.rightNow += BUDGET
 
         self.patch(Plain, "connectionMade", connectionMade)
         while not listener.acceptAndClose():

@@ -8,12 +8,14 @@ import os
 import socket
 from typing import Any
 
+from twisted.internet.endpoints import AdoptedStreamServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from terminable import preflight
 from terminable.preflight import Trial, TriedPort, cannotListen
 
 
@@ -54,6 +56,20 @@ class CannotListenTests(SynchronousTestCase):
             self.assertIsNone(self.why(f"tcp:{port}:interface=127.0.0.1"))
         self.assertIsNone(self.why(r"tcp6:0:interface=\:\:1"))
         self.assertRaises(OSError, socket.create_connection, ("127.0.0.1", port))
+
+    def test_descriptor(self) -> None:
+        """
+        A descriptor that an endpoint would listen on, and close, is there for it afterwards.
+        """
+        server = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(server.close)
+        endpoint = AdoptedStreamServerEndpoint(self.reactor, server.fileno(), socket.AF_INET)
+        self.patch(preflight, "serverFromString", lambda reactor, description: endpoint)
+        self.assertIsNone(self.why("systemd:domain=INET:index=0"))
+        with socket.create_connection(server.getsockname()):
+            pass
+        endpoint.fileno = 999
+        self.assertIn("Bad file descriptor", str(self.why("systemd:domain=INET:index=0")))
 
     def test_taken(self) -> None:
         """

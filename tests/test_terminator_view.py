@@ -77,7 +77,7 @@ class ViewTests(SynchronousTestCase):
         """
         What is not given is called what it is where people look it up.
         """
-        self.assertIn("<the terminator's own>", str(inspect.signature(Terminator.terminate)))
+        self.assertIn("<its own>", str(inspect.signature(Terminator.terminate)))
 
     def test_longestTurn(self) -> None:
         """

@@ -127,6 +127,21 @@ class Report:
         """
         return tuple(entry for entry in self.entries if entry.outcome is Outcome.ABORTED)
 
+    def plus(self, other: Report) -> Report:
+        """
+        One report of both, of a stop that took as long as this one says.
+        """
+        return Report(
+            opened=self.opened + other.opened,
+            before=self.before + other.before,
+            idle=self.idle + other.idle,
+            finished=self.finished + other.finished,
+            left=self.left + other.left,
+            aborted=self.aborted + other.aborted,
+            seconds=self.seconds,
+            entries=(self.entries + other.entries)[:NAMED],
+        )
+
     def __str__(self) -> str:
         counts = f"{self.idle} idle, {self.finished} finished"
         if self.left:
@@ -162,6 +177,16 @@ class Progress:
     idle: int
     left: float | None
     oldest: Entry | None
+
+    def plus(self, other: Progress) -> Progress:
+        """
+        Both together, in the phase of this one.
+        """
+        lefts = [left for left in (self.left, other.left) if left is not None]
+        busiest = [entry for entry in (self.oldest, other.oldest) if entry is not None]
+        oldest = max(busiest, key=lambda entry: entry.age, default=None)
+        busy, idle = self.busy + other.busy, self.idle + other.idle
+        return Progress(self.phase, busy, idle, max(lefts, default=None), oldest)
 
     def __str__(self) -> str:
         text = f"{self.phase.value}: {self.busy} busy, {self.idle} idle"

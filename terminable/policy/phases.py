@@ -7,7 +7,9 @@ Rules:
  - effects are data, carried out by the terminator in the order given;
  - after C{TERMINATE} or C{ABORT} every path leads to C{TERMINATED}, at the
    latest by C{DEADLINE} and then C{GIVE_UP};
- - only C{LISTEN} leads out of C{TERMINATED}.
+ - only C{LISTEN} leads out of C{TERMINATED};
+ - after a release, connections are drained by a table of their own, and this one goes on
+   with C{RELEASED}: no port, and nobody connected.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ class Phase(Enum):
 
     SERVING = "serving"
     SUSPENDED = "suspended"
+    RELEASED = "released"
     QUIESCING = "quiescing"
     DRAINING = "draining"
     ABORTING = "aborting"
@@ -81,6 +84,10 @@ TABLE: Final[dict[tuple[Phase, Event], tuple[Phase, tuple[Effect, ...]]]] = {
     (Phase.SUSPENDED, Event.RESUME): (Phase.SERVING, ()),
     (Phase.SUSPENDED, Event.TERMINATE): (Phase.QUIESCING, (Effect.HINT,)),
     (Phase.SUSPENDED, Event.ABORT): (Phase.ABORTING, (Effect.CLOSE_PORTS, Effect.ABORT_ALL)),
+    #
+    (Phase.RELEASED, Event.LISTEN): (Phase.SERVING, ()),
+    (Phase.RELEASED, Event.TERMINATE): (Phase.QUIESCING, (Effect.HINT,)),
+    (Phase.RELEASED, Event.ABORT): (Phase.ABORTING, (Effect.CLOSE_PORTS, Effect.ABORT_ALL)),
     #
     (Phase.QUIESCING, Event.QUIESCED): (Phase.DRAINING, (Effect.DRAIN_PORTS, Effect.DRAIN)),
     # Only where the ports had gone before: there is nobody to whom it could be announced.

@@ -53,11 +53,13 @@ class TerminableFactory:
 
     wrappedFactory: Any
     _gate: Gate
+    _held: bool
 
     def __init__(self, wrappedFactory: Any, gate: Gate) -> None:
         own = vars(self)
         own["wrappedFactory"] = wrappedFactory
         own["_gate"] = gate
+        own["_held"] = False
         directlyProvides(self, providedBy(wrappedFactory), ILoggingContext)
 
     def __getattr__(self, name: str) -> Any:
@@ -76,7 +78,8 @@ class TerminableFactory:
         """
         A port begins to use the factory.
         """
-        self._gate.started(self)
+        if not self._held:
+            self._gate.started(self)
         self.wrappedFactory.doStart()
 
     def doStop(self) -> None:
@@ -100,6 +103,29 @@ class TerminableFactory:
         The wrapped factory's.
         """
         return _prefixOf(self.wrappedFactory)
+
+
+def lead(factory: TerminableFactory, gate: Gate) -> None:
+    """
+    Have the connections to come of a wrapped factory recorded by another gate.
+    """
+    vars(factory)["_gate"] = gate
+
+
+def hold(factory: Any) -> None:
+    """
+    Start a factory once more, for connections that outlive its port.  A gate that records
+    it, be it within others (TLS, say), is not told: nobody begins to listen.
+    """
+    within = factory
+    while within is not None and not isinstance(within, TerminableFactory):
+        within = getattr(within, "wrappedFactory", None)
+    own = {} if within is None else vars(within)
+    own["_held"] = True
+    try:
+        factory.doStart()
+    finally:
+        own["_held"] = False
 
 
 class TerminableProtocol(StandIn):

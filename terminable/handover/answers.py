@@ -1,0 +1,48 @@
+"""
+What a successor asks the process before it, and how it is answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.protocols import amp
+
+from terminable.handover import channel
+from terminable.handover.following import takeoverOf
+
+
+class Answers(amp.CommandLocator):
+    """
+    Answers for one process.
+    """
+
+    def __init__(self, reactor: Any, terminators: Collection[Any]) -> None:
+        """
+        @param terminators: what can be ended here.
+        """
+        super().__init__()
+        self._reactor = reactor
+        self._terminators = terminators
+
+    @channel.Older.responder
+    def older(self) -> Deferred[dict[str, object]]:
+        """
+        How many processes are draining: this one, and those before it.
+        """
+        return takeoverOf(self._reactor).older().addCallback(lambda count: {"count": count + 1})
+
+    @channel.EndOldest.responder
+    def endOldest(self) -> dict[str, object]:
+        """
+        Have the process before this one end, or this one if there is none.
+        """
+        takeover = takeoverOf(self._reactor)
+        if takeover.channel is not None:
+            takeover.endOldest()
+        else:
+            for terminator in list(self._terminators):
+                terminator.abort()
+        return {}
