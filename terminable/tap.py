@@ -32,12 +32,15 @@ from terminable.errors import InvalidOption, TerminableError
 from terminable.exitstatus import ExitStatus
 from terminable.handover.following import takeoverOf
 from terminable.handover.offered import lend, offeredTo
+from terminable.handover.place import countOf
 from terminable.handover.upgrading import INVISIBLE, upgradeOf
+from terminable.handover.workers import Workers
 from terminable.policy.phases import Phase
 from terminable.ports import listeningPorts
 from terminable.preflight import cannotListen
 from terminable.progress import watch
 from terminable.service import TerminableService
+from terminable.supervising import supervise
 from terminable.terminal import progressOn
 from terminable.terminator import Terminator
 from terminable.tracking import transports
@@ -84,6 +87,7 @@ class Options(UsageOptions):
         ["quiesce", None, None, "Seconds to go on accepting after the signal. [default: 0]"],
         ["linger", None, None, "Seconds to wait for a peer that takes nothing. [default: 2]"],
         ["stagger", None, None, "Seconds over which to spread long-lived goodbyes. [default: 0]"],
+        ["workers", None, None, "Serve in this many processes, below one that supervises them."],
         ["close-code", None, None, "What WebSockets are closed with. [default: 1001]"],
         ["close-reason", None, None, "The text that goes with it."],
     ]
@@ -131,11 +135,15 @@ class Options(UsageOptions):
         Check what can be checked before anything is made.
         """
         self.schedule = scheduleFrom({f"--{name}": self[name] for name in self}, _SETTINGS)
+        if self["workers"] is not None:
+            text = self["workers"]
+            number = int(text) if text.isascii() and text.isdigit() else text
+            self["workers"] = countOf("--workers", number)
         given = [f"--{name}" for name in _CONTENT if self[name] is not None]
         if len(given) > 1:
             raise UsageError(f"{' and '.join(given)} exclude each other")
         if self["plugin"]:
-            given += ["--port"] * bool(self["ports"])
+            given += ["--port"] * bool(self["ports"]) + ["--workers"] * bool(self["workers"])
             if given:
                 raise UsageError(f"{given[0]} cannot be given with a plugin")
             self._findPlugin(*self["plugin"])
@@ -327,7 +335,21 @@ class HostingService(TerminableService):
         return super().stopService()
 
 
-def makeService(config: Options) -> TerminableService:
+def _workers(config: Options, reactor: Any) -> Workers:
+    """
+    The service of the process above the workers; what is served is up to these.
+    """
+    try:
+        endpoints = [endpointOf(port, reactor) for port in config["ports"] or ["8080"]]
+        workers = Workers(reactor, None, config["workers"], endpoints, schedule=config.schedule)
+    except InvalidOption as problem:
+        raise SystemExit(f"terminable: {problem}") from None
+    failing = bool(config["fail-on-straggler"])
+    supervise(reactor, workers, *progressOn(sys.stdout), failOnStraggler=failing)
+    return workers
+
+
+def makeService(config: Options) -> TerminableService | Workers:
     """
     Make the service that the command line describes.
 
@@ -340,6 +362,8 @@ def makeService(config: Options) -> TerminableService:
         worker = takeoverOf(reactor).worker
     except InvalidOption as problem:
         raise SystemExit(f"terminable: {problem}") from None
+    if config["workers"] is not None and not worker:
+        return _workers(config, reactor)
     terminator = Terminator(reactor, config.schedule)
     if config["fail-on-straggler"]:
         terminator.addObserver(ExitStatus(reactor))

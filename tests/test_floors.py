@@ -38,6 +38,7 @@ FLOORS = {
     "exitstatus": 4,
     "preflight": 4,
     "notifier": 3,
+    "supervising": 4,
     "service": 4,
     "systemd": 4,
     "signals": 4,

@@ -173,7 +173,7 @@ class UnitFileTests(SynchronousTestCase):
         that is upgraded has its end waited for by a command.
         """
         services = sorted(self.DEPLOY.glob("*.service"))
-        self.assertGreaterEqual(len(services), 3)
+        self.assertGreaterEqual(len(services), 4)
         for service in services:
             unit = service.read_text()
             for line in ("Type=notify", "NotifyAccess=main", "WatchdogSec=30"):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from terminable.handover.passing import Sender, passConnection
     from terminable.handover.spreading import Spreader, leastConnections, roundRobin, sticky
     from terminable.handover.upgrading import readyAfter, upgrade, upgradeOf
+    from terminable.handover.workers import Workers
 
 __all__ = [
     "CannotMove",
@@ -25,6 +26,7 @@ __all__ = [
     "IMovable",
     "Sender",
     "Spreader",
+    "Workers",
     "connectTo",
     "leastConnections",
     "listenForConnections",
@@ -44,6 +46,7 @@ _ROOMS = {
     "passing": ("Sender", "passConnection"),
     "spreading": ("Spreader", "leastConnections", "roundRobin", "sticky"),
     "upgrading": ("readyAfter", "upgrade", "upgradeOf"),
+    "workers": ("Workers",),
 }
 
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 
 from benchmarks.restartclients import Load
-
 from tests.live.clients import Address
 from tests.live.processes import PATIENCE, TWISTD, environment, eventually
 from tests.live.upgrading import CONTENT, UpgradeTestCase

@@ -9,7 +9,6 @@ import sys
 import time
 
 from benchmarks.restartclients import Load
-
 from tests.live.clients import Address
 from tests.live.processes import PATIENCE, ROOT, TWISTD, Server, eventually, freePort
 from tests.live.upgradable import STEPS

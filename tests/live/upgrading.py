@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.restartprocesses import adoptingOrphans
-
 from tests.live.clients import HOST, Address, Answer
 from tests.live.processes import PATIENCE, LiveTestCase, Server, eventually, freePort
 

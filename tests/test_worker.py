@@ -1,0 +1,100 @@
+"""
+One worker, seen from above.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from terminable.handover import passage
+from terminable.handover.worker import ABORTED, DEAF, Worker
+from tests.workdoubles import FakeLauncher, WorkReactor
+from tests.workpools import READY, STARTING
+
+
+class WorkerTests(SynchronousTestCase):
+    """
+    One of them.
+    """
+
+    def setUp(self) -> None:
+        self.reactor = WorkReactor()
+        self.ended: list[Worker] = []
+        self.launcher = FakeLauncher()
+
+        def make(locators: Any) -> Any:
+            return self.launcher.make([], locators)
+
+        self.worker = Worker(self.reactor, make, self.ended.append)
+        self.process = self.launcher.made[0]
+
+    def test_life(self) -> None:
+        """
+        It says since when it is there, and how it fares.
+        """
+        worker = self.worker
+        self.assertEqual((worker.status(), worker.life), ((None, 0.0, STARTING), 0.0))
+        worker.start()
+        self.reactor.advance(1)
+        self.process.ready()
+        self.reactor.advance(2)
+        self.assertEqual(worker.status(), (self.process.pid, 0.0, READY))
+        self.assertEqual(worker.life, 2.0)
+        self.assertEqual(repr(worker), f"<Worker {self.process.pid} ready>")
+        self.process.exit()
+        self.assertEqual(self.ended, [worker])
+        worker.leave()
+        worker.abort()
+        self.assertFalse(self.process.left)
+
+    def test_broken(self) -> None:
+        """
+        One that cannot be spoken to is told by a signal.
+        """
+        self.worker.start()
+        self.process.ready()
+        self.process.channel.broken = True
+        self.worker.leave()
+        self.worker.leave()
+        self.assertEqual(self.process.signals, ["TERM"])
+
+    def test_abortStarting(self) -> None:
+        """
+        One that is not ready is ended.
+        """
+        self.worker.start()
+        self.worker.abort()
+        self.reactor.advance(DEAF)
+        self.assertEqual(self.process.signals, ["END", "TERM"])
+
+    def test_deaf(self) -> None:
+        """
+        One that does not hear is ended by force.
+        """
+        self.worker.start()
+        self.process.ready()
+        self.process.channel.deaf = True
+        self.worker.abort()
+        self.reactor.advance(ABORTED)
+        self.assertEqual(self.process.signals, ["KILL"])
+
+    def test_nonsense(self) -> None:
+        """
+        A report that is none is logged, and does no harm.
+        """
+        self.assertEqual(self.worker.reported("nonsense"), {})
+        self.assertEqual(self.worker.reports, [])
+
+    def test_lastWords(self) -> None:
+        """
+        What it has said is heard, also if its end is noticed before.
+        """
+        heard: list[Any] = []
+        self.process.channel.transport = transport = object()
+        self.patch(passage, "hearLastWords", heard.append)
+        self.worker.start()
+        self.process.ready()
+        self.process.exit()
+        self.assertEqual(heard, [transport])
