@@ -140,6 +140,23 @@ class Upload(Resource):
         return b"%d\n" % len(request.content.read())
 
 
+class Echo(Resource):
+    """
+    C{/echo?n=123}: the number, so that a client knows whose answer it got.  Numbers that
+    end in 0 are answered 5 ms later, the others at once.
+    """
+
+    isLeaf = True
+
+    def render_GET(self, request: Any) -> Any:
+        request.setHeader(b"content-type", b"text/plain")
+        number = request.args[b"n"][0]
+        if not number.endswith(b"0"):
+            return number + b"\n"
+        _answerLater(request, 0.005, number + b"\n")
+        return NOT_DONE_YET
+
+
 class Root(Resource):
     """
     All of them.
@@ -148,7 +165,7 @@ class Root(Resource):
     def __init__(self) -> None:
         Resource.__init__(self)
         self.putChild(b"", Hello())
-        for child in (Slow, Block, Big, Download, Upload):
+        for child in (Slow, Block, Big, Download, Upload, Echo):
             self.putChild(child.__name__.lower().encode("ascii"), child())
 
 

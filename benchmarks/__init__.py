@@ -1,0 +1,3 @@
+"""
+Programs that measure servers; their clients are also used by tests.
+"""
