@@ -4,12 +4,13 @@ Tests for L{terminable.handover.command}.
 
 from __future__ import annotations
 
+import os
 import sys
 
 from twisted.scripts import twistd
 from twisted.trial.unittest import SynchronousTestCase
 
-from terminable.handover.command import DIRECTORY, Command, own
+from terminable.handover.command import DIRECTORY, Command, own, started
 
 PROGRAM = [sys.executable, "/bin/twistd"]
 
@@ -115,3 +116,28 @@ class OtherTests(SynchronousTestCase):
         self.assertTrue(twistd)
         whole = ["python", "x", "--no-such-option"]
         self.assertEqual(own(["x", "--no-such-option"], whole, "/here"), Command(whole, "/here"))
+
+
+class DirectoryTests(SynchronousTestCase):
+    """
+    Where a successor is started.
+    """
+
+    def setUp(self) -> None:
+        self.here = os.path.realpath(os.getcwd())
+        self.link = os.path.abspath(self.mktemp())
+        os.symlink(self.here, self.link)
+
+    def test_link(self) -> None:
+        """
+        By the name that a shell gave the place, so that a link may lead elsewhere by then.
+        """
+        self.assertEqual(started({"PWD": self.link}), self.link)
+
+    def test_elsewhere(self) -> None:
+        """
+        A name for another place, for none, or one that depends on the place, is not believed.
+        """
+        for named in ("/", "/nowhere/at/all", ".", ""):
+            self.assertEqual(os.path.realpath(started({"PWD": named})), self.here)
+            self.assertTrue(os.path.isabs(started({"PWD": named})))

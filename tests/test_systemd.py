@@ -16,6 +16,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from terminable.errors import InvalidOption
+from terminable.handover.following import takeoverOf
 from terminable.policy.patience import SPARE
 from terminable.systemd import systemdOf, watchSystemd
 from tests.supervising import LoggingTestCase, ObserverTestCase, Server, Systemd
@@ -252,6 +253,22 @@ class WatchSystemdTests(LoggingTestCase):
         first.ready(servers[0].terminator)
         self.assertEqual(systemd.heard(), [])
         first.ready(servers[1].terminator)
+        self.assertEqual(systemd.heard(), ["READY=1\nSTATUS=serving"])
+
+    def test_following(self) -> None:
+        """
+        A process that follows another one says nothing before it is the main one.
+        """
+        takeover = takeoverOf(self.reactor)
+        takeover.waiting = True
+        systemd = Systemd(self)
+        watchSystemd(
+            self.reactor, Server(self.reactor).terminator, environ={"NOTIFY_SOCKET": systemd.place}
+        )
+        self.reactor.run()
+        self.assertEqual(systemd.heard(), [])
+        for call in takeover.whenMain:
+            call()
         self.assertEqual(systemd.heard(), ["READY=1\nSTATUS=serving"])
 
     def test_invalidOnce(self) -> None:

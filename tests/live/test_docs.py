@@ -29,6 +29,7 @@ def shape(line: str) -> str:
     A line without what is different each time.
     """
     line = re.sub(r"\[\d+/\w+/\d+:[\d:]+ \+0000\]", "[DATE]", line)
+    line = re.sub(r"\w{3}, \d+ \w{3} \d{4} [\d:]+ GMT", "DATE", line)
     line = re.sub(r"Received SIG\w+", "Received SIGNAL", line)
     return re.sub(r'"curl[^"]*"|"-"', '"CLIENT"', re.sub(r"\d+", "N", line))
 
