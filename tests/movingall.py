@@ -4,10 +4,11 @@ Moving all connections of a server, in unit tests.
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from terminable.handover.moving import Moved, moveAll
-from tests.passages import PassageTestCase
+from tests.passages import PassageTestCase, get, sites
 
 
 class MovingTestCase(PassageTestCase):
@@ -29,3 +30,23 @@ class MovingTestCase(PassageTestCase):
         self.until(lambda: moving.called, 0.01)
         result: Moved = self.successResultOf(moving)
         return result
+
+
+class SitesTestCase(MovingTestCase):
+    """
+    The same with a web site on either side.
+    """
+
+    def setUp(self) -> None:
+        here, there, self.page, self.otherPage = sites()
+        self.begin(here, there)
+
+    def later(self) -> socket.socket:
+        """
+        Somebody whose request is in flight.
+        """
+        client = self.client()
+        before = len(self.page.waiting)
+        client.sendall(get("/later"))
+        self.until(lambda: len(self.page.waiting) > before)
+        return client

@@ -60,7 +60,7 @@ class TransportTests(SynchronousTestCase):
                 if hasattr(waker, "connectionLost"):
                     waker.connectionLost(None)
 
-    def test_keepAlive(self) -> None:
+    def test_shared(self) -> None:
         """
         Without C{_shouldShutdown}, another copy of the descriptor goes on.
         """
@@ -70,7 +70,7 @@ class TransportTests(SynchronousTestCase):
             self.addCleanup(copy.close)
             self.assertTrue(transport._shouldShutdown)
             if keep:
-                internals.keepAlive(transport)
+                internals.share(transport)
             transport._closeSocket(True)
             try:
                 copy.send(b"more")

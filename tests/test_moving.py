@@ -4,13 +4,12 @@ All connections move that can, each as soon as nothing is in flight.
 
 from __future__ import annotations
 
-import socket
 from collections import Counter
 
 from terminable.handover.moving import Moved
 from terminable.tracking import internals
-from tests.movingall import MovingTestCase
-from tests.passages import PassageTestCase, get, sites
+from tests.movingall import SitesTestCase
+from tests.passages import PassageTestCase, get
 
 
 class MovedTests(PassageTestCase):
@@ -29,24 +28,10 @@ class MovedTests(PassageTestCase):
         self.assertEqual(str(some), "2 moved, 0 ended, 3 left (3: TLS)")
 
 
-class HTTPTests(MovingTestCase):
+class HTTPTests(SitesTestCase):
     """
     HTTP/1.1.
     """
-
-    def setUp(self) -> None:
-        here, there, self.page, self.otherPage = sites()
-        self.begin(here, there)
-
-    def later(self) -> socket.socket:
-        """
-        Somebody whose request is in flight.
-        """
-        client = self.client()
-        before = len(self.page.waiting)
-        client.sendall(get("/later"))
-        self.until(lambda: len(self.page.waiting) > before)
-        return client
 
     def test_none(self) -> None:
         """

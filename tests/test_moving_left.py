@@ -4,7 +4,6 @@ What is left when not all connections can move, or time is up.
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
 from twisted.internet.protocol import Factory, Protocol
@@ -14,28 +13,14 @@ from terminable.handover.moving import Moved, moveAll
 from terminable.tracking import internals
 from terminable.tracking.connection import Connection
 from tests.doubles import Boom
-from tests.movingall import MovingTestCase
-from tests.passages import CountingFactory, get, sites
+from tests.movingall import MovingTestCase, SitesTestCase
+from tests.passages import CountingFactory, get
 
 
-class LeavingTests(MovingTestCase):
+class LeavingTests(SitesTestCase):
     """
     HTTP/1.1, and what gets in the way.
     """
-
-    def setUp(self) -> None:
-        here, there, self.page, self.otherPage = sites()
-        self.begin(here, there)
-
-    def later(self) -> socket.socket:
-        """
-        Somebody whose request is in flight.
-        """
-        client = self.client()
-        before = len(self.page.waiting)
-        client.sendall(get("/later"))
-        self.until(lambda: len(self.page.waiting) > before)
-        return client
 
     def test_timeIsUp(self) -> None:
         """

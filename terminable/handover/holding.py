@@ -160,7 +160,7 @@ class Hold:
         @param reason: what the protocol is told.
         """
         self._giveUp()
-        internals.keepAlive(self.transport)
+        internals.share(self.transport)
         try:
             self.transport.connectionLost(Failure(reason))
         except BaseException:

@@ -320,14 +320,6 @@ def isReading(transport: Any) -> bool:
     return transport in reactor.getReaders()
 
 
-def keepAlive(transport: Any) -> None:
-    """
-    Have the transport close its descriptor without shutting the connection down, which
-    another process has as well (C{_shouldShutdown}).
-    """
-    transport._shouldShutdown = False
-
-
 def halfEnded(transport: Any) -> bool:
     """
     Whether a transport has ended its writing, or will when everything is written
