@@ -52,6 +52,15 @@ class TwistdTests(SynchronousTestCase):
         found = of("-n", "--pidfile=", "-l", "-", "web")
         self.assertEqual((found.pidfile, found.logfile), ("", ""))
 
+    def test_generations(self) -> None:
+        """
+        The command line of a successor is that of its own successor.
+        """
+        found = of("--nodaemon", "web")
+        for _ in range(3):
+            again = of(*found.words[2:])
+            self.assertEqual(again.words, found.words)
+
     def test_daemon(self) -> None:
         """
         A daemon's successor stays in the foreground, and logs to the same file.

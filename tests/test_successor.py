@@ -5,6 +5,7 @@ Tests for L{terminable.handover.successor}.
 from __future__ import annotations
 
 import os
+import socket
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -138,6 +139,32 @@ class StartTests(SuccessorTestCase):
         self.assertIsNone(self.successor.pid)
         self.successResultOf(self.successor.gone)
         self.assertEqual((self.reactor.getReaders(), self.reactor.getDelayedCalls()), ([], []))
+
+    def test_noFiles(self) -> None:
+        """
+        So has one for which no file can be opened.
+        """
+
+        def fail() -> Any:
+            raise OSError(24, "too many")
+
+        self.patch(socket, "socketpair", fail)
+        successor = Successor(self.reactor, ["sh", "-x"], [])
+        self.failed(successor.start(), "it could not be started ([Errno 24] too many)")
+        self.successResultOf(successor.gone)
+        self.assertEqual((self.reactor.getReaders(), self.reactor.getDelayedCalls()), ([], []))
+
+    def test_oddDescriptors(self) -> None:
+        """
+        Who sends descriptors is not kept: there is nothing to send.
+        """
+        self.start("web")
+        for _ in range(2):
+            descriptor = os.dup(0)
+            self.successor.channel.fileDescriptorReceived(descriptor)
+            self.assertRaises(OSError, os.fstat, descriptor)
+            self.turns()
+        self.assertIsNone(self.successor.channel.transport)
 
     def test_gone(self) -> None:
         """

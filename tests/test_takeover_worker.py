@@ -5,6 +5,7 @@ A process that is one of several workers: how it goes, what it says, what it lea
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import tempfile
 from typing import Any
@@ -96,6 +97,22 @@ class LeavingTests(WorkerTestCase):
             self.takeover._lost(Failure(Boom()))
             self.assertEqual((self.reactor.stopped, self.takeover.waiting), (1, waiting))
             self.assertIsNone(self.takeover.channel)
+
+    def test_signals(self) -> None:
+        """
+        Signals that are meant for the process above neither end it nor halt it, once it runs;
+        what others do about them stays.
+        """
+        numbers = (signal.SIGHUP, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
+        installed: dict[int, Any] = {signal.SIGHUP: str}
+        self.patch(signal, "getsignal", lambda number: installed.get(number, signal.SIG_DFL))
+        self.patch(signal, "signal", installed.__setitem__)
+        for number in numbers:
+            module._spare(number)
+        self.assertIs(installed.pop(signal.SIGHUP), str)
+        self.assertEqual(sorted(installed), sorted(numbers[1:]))
+        for number, spared in installed.items():
+            self.assertIsNone(spared(number, None))
 
     def test_group(self) -> None:
         """

@@ -8,6 +8,7 @@ import gc
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import ReactorNotRunning
 
 from terminable.errors import HandoverFailed, InvalidOption, NotServing, UpgradeRefused
 from terminable.handover import moving
@@ -113,6 +114,20 @@ class UpgradeTests(UpgradeTestCase):
         self.assertEqual(self.observer.told, ["begin", 99])
         self.assertEqual(len(self.flushLoggedErrors(Boom)), 2)
         self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 2)
+
+    def test_stoppedAlready(self) -> None:
+        """
+        It may be that somebody else has stopped the reactor by then.
+        """
+
+        def leave() -> None:
+            raise ReactorNotRunning
+
+        self.upgrade.leave = leave
+        self.begin()
+        self.ready()
+        self.turns()
+        self.assertEqual(self.successResultOf(self.result), 99)
 
     def test_invisible(self) -> None:
         """

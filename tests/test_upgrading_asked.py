@@ -54,9 +54,17 @@ class OlderTests(UpgradeTestCase):
 
     def test_oldest(self) -> None:
         """
-        The oldest is this process if there is none before it.
+        The oldest is this process if there is none before it; but nobody is ended for a
+        successor that does not serve.
         """
         self.begin()
+        self.spoken.callRemote(EndOldest)
+        self.turns()
+        self.assertEqual([each.told for each in self.terminators], [[], []])
+        self.ready()
+        self.turns()
+        for terminator in self.terminators:
+            terminator.told.clear()
         self.spoken.callRemote(EndOldest)
         self.turns()
         self.assertEqual([each.told for each in self.terminators], [["abort"], ["abort"]])

@@ -51,6 +51,20 @@ class UpgradeNowTests(UpgradeTestCase):
         """
         self.begin()
         self.terminators[0].listeners.append(FakeListener(self.listener(), "d", 9))
+        self.goes()
+
+    def test_exchangedMeanwhile(self) -> None:
+        """
+        So it is with one that is another now, as after a restart of its service.
+        """
+        self.begin()
+        self.terminators[0].listeners[:] = [FakeListener(self.listener(), "c", 9)]
+        self.goes()
+
+    def goes(self) -> None:
+        """
+        The successor is ready, and told to end.
+        """
         self.ready()
         self.turns()
         self.failureResultOf(self.result, HandoverFailed)

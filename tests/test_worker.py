@@ -9,9 +9,13 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from terminable.handover import passage
-from terminable.handover.worker import ABORTED, DEAF, Worker
+from terminable.handover.worker import ABORTED, DEAF, REPORTS, Worker
+from terminable.policy.ledger import Report
+from terminable.policy.summary import toText
 from tests.workdoubles import FakeLauncher, WorkReactor
 from tests.workpools import READY, STARTING
+
+NOTHING = Report(0, 0, 0, 0, 0, 0, 0.0, ())
 
 
 class WorkerTests(SynchronousTestCase):
@@ -86,6 +90,30 @@ class WorkerTests(SynchronousTestCase):
         """
         self.assertEqual(self.worker.reported("nonsense"), {})
         self.assertEqual(self.worker.reports, [])
+
+    def test_tooMany(self) -> None:
+        """
+        One that goes on and on reporting is ended, and its channel cut.
+        """
+        self.worker.start()
+        self.process.ready()
+        cut: list[str] = []
+
+        class Transport:
+            connected = 1
+            disconnecting = False
+
+            def abortConnection(self) -> None:
+                self.connected = 0
+                cut.append("cut")
+
+        self.process.channel.transport = Transport()
+        self.worker.reports.extend([NOTHING] * REPORTS)
+        for _ in range(2):
+            self.assertEqual(self.worker.reported(toText(NOTHING)), {})
+        self.assertEqual((len(self.worker.reports), cut), (REPORTS, ["cut"]))
+        self.process.channel.transport = None
+        self.assertEqual(self.worker.reported(toText(NOTHING)), {})
 
     def test_lastWords(self) -> None:
         """

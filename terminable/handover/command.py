@@ -98,7 +98,7 @@ def _twistd(program: list[str], arguments: list[str], directory: str) -> Command
             options.append(f"--logfile={logfile}")
     runs = os.path.join(directory, said.get("--rundir", "."))
     return Command(
-        [*program, *options, "--pidfile=", *rest],
+        [*program, *_withoutPidfile(options), "--pidfile=", *rest],
         directory,
         os.path.join(directory, pidfile) if pidfile else "",
         os.path.join(runs, logfile) if logfile not in ("", "-") else "",
@@ -107,3 +107,12 @@ def _twistd(program: list[str], arguments: list[str], directory: str) -> Command
 
 #: How those options of C{twistd} may be abbreviated that matter here.
 _LONG = {"-n": "--nodaemon", "-l": "--logfile", "-d": "--rundir"}
+
+
+def _withoutPidfile(options: list[str]) -> list[str]:
+    """
+    A successor has this already, and so on: it would have one more each time.
+    """
+    while options and options[-1] == "--pidfile=":
+        options = options[:-1]
+    return options

@@ -126,17 +126,35 @@ class Successor(amp.CommandLocator):
         ready = self._ready = Deferred()
         # Before the start: a process may have ended when that returns.
         self._later(self._timeout, self._fail, f"it was not ready within {self._timeout:g} s")
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            ours.setblocking(False)
-            factory = channel.Once(self.channel)
-            transport = self._reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, factory)
-            # The other end is to hear of our end when this process is gone altogether, not
-            # when its reactor has stopped.
-            internals.share(transport)
-            self._held = ours.dup()
-            self._spawn(theirs)
+        try:
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
+                ours.setblocking(False)
+                # The other end is to hear of our end when this process is gone altogether, not
+                # when its reactor has stopped.
+                self._held = ours.dup()
+                factory = channel.Once(self.channel)
+                transport = self._reactor.adoptStreamConnection(
+                    ours.fileno(), socket.AF_UNIX, factory
+                )
+                internals.share(transport)
+                # Nobody sends us descriptors: whoever does is not to have us run out of them.
+                spoken: Any = self.channel
+                spoken.fileDescriptorReceived = self._oddDescriptor
+                self._spawn(theirs)
+        except OSError as problem:
+            # Too many files are open, or there are too many processes.
+            self._over(f"it could not be started ({problem})")
         return ready
+
+    def _oddDescriptor(self, descriptor: int) -> None:
+        """
+        A descriptor came, which nobody has asked for.
+        """
+        os.close(descriptor)
+        transport: Any = self.channel.transport
+        if transport is not None:
+            transport.abortConnection()
 
     def _spawn(self, theirs: socket.socket) -> None:
         """
@@ -144,20 +162,15 @@ class Successor(amp.CommandLocator):
         """
         given = [sock.fileno() for _, sock in self._sockets] + [theirs.fileno()]
         names = [name for name, _ in self._sockets]
-        try:
-            self._process = self._reactor.spawnProcess(
-                _Watch(self._exited),
-                _START[0],
-                [*_START, *self._command],
-                passedOn(self._environ, names, FIRST + len(names)),
-                self._path,
-                childFDs={**_standard(), **dict(enumerate(given, start=FIRST))},
-            )
-        except OSError as problem:
-            # There are too many processes, say.
-            self._over(f"it could not be started ({problem})")
-        else:
-            self.pid = self._process.pid
+        self._process = self._reactor.spawnProcess(
+            _Watch(self._exited),
+            _START[0],
+            [*_START, *self._command],
+            passedOn(self._environ, names, FIRST + len(names)),
+            self._path,
+            childFDs={**_standard(), **dict(enumerate(given, start=FIRST))},
+        )
+        self.pid = self._process.pid
 
     def _later(self, seconds: float, work: Callable[..., object], *args: object) -> None:
         self._calls.append(self._reactor.callLater(seconds, work, *args))
@@ -235,7 +248,8 @@ class Successor(amp.CommandLocator):
         self._fail(why)
         if self.channel.transport is not None:
             self.channel.transport.loseConnection()
-        self._held.close()
+        if self._held is not None:
+            self._held.close()
         self.gone.callback(None)
 
     def end(self) -> None:

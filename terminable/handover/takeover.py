@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 from typing import Any
 
@@ -210,6 +211,9 @@ class Takeover(Alone, amp.CommandLocator):
         # ^C in a terminal is for the process above, which tells us.
         with contextlib.suppress(OSError):
             os.setpgid(0, 0)
+        # Whoever signals by name has the process above in mind: it has the same one.
+        for name in ("SIGHUP", "SIGUSR2", "SIGTTIN", "SIGTTOU"):
+            self._reactor.callWhenRunning(_spare, getattr(signal, name))
         self._reactor.addSystemEventTrigger("before", "shutdown", self._stops)
 
     def _stops(self) -> None:
@@ -285,3 +289,13 @@ def _serves(listening: Any, host: Any) -> bool:
         return bool(listening == host)
     anywhere = listening.host in ("0.0.0.0", "::")
     return bool(listening.port == host.port and (anywhere or listening.host == host.host))
+
+
+def _spare(number: int) -> None:
+    """
+    Have a signal that nobody handles not end, or halt, this process.  Its children are not to
+    ignore it.
+    """
+    with contextlib.suppress(ValueError):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, lambda number, frame: None)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary, WeakSet
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IReactorCore
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -143,7 +144,7 @@ class Upgrade:
             successor.gone.addCallback(lambda _: self._started.remove(successor))
             await successor.start()
             self._stillServes(successor)
-            await self._handOver(successor, ports)
+            await self._handOver(successor)
         except BaseException:
             self._under = False
             self.successor = None
@@ -205,7 +206,7 @@ class Upgrade:
             environ=environ,
             path=wanted.directory,
             timeout=self.timeout,
-            locators=[Answers(self._reactor, self._terminators)],
+            locators=[Answers(self._reactor, self._terminators, self._hasFollowed)],
         )
 
     def _sockets(self, ports: list[Ports]) -> list[tuple[str, socket.socket]]:
@@ -217,11 +218,19 @@ class Upgrade:
         self._given = listeners
         return [(listener.name, listener.port.socket) for listener in listeners]
 
-    async def _handOver(self, successor: Successor, ports: list[Ports]) -> None:
+    def _hasFollowed(self) -> bool:
+        """
+        Whether the successor serves: before that, it has nobody to end.
+        """
+        return self.successor is not None and self.successor.serving
+
+    async def _handOver(self, successor: Successor) -> None:
+        # A restart of a service has had others since we began.
+        ports = [terminator.ports for terminator in self._terminators]
         listeners = [listener for each in ports for listener in each.listeners]
-        if [listener for listener in listeners if listener not in self._given]:
+        if set(listeners) != set(self._given):
             successor.end()
-            raise HandoverFailed("a port was opened meanwhile")
+            raise HandoverFailed("a port was opened or closed meanwhile")
         for listener in listeners:
             listener.pause()
         try:
@@ -230,8 +239,8 @@ class Upgrade:
             for listener in listeners:
                 listener.unpause()
             raise
-        for each in ports:
-            each.handOver()
+        for terminator in self._terminators:
+            terminator.ports.handOver()
 
     async def _go(self, successor: Successor) -> int:
         pid = successor.pid or 0
@@ -271,8 +280,10 @@ class Upgrade:
     def _leave(self) -> None:
         try:
             self.leave()
-        except BaseException:
+        except ReactorNotRunning:
             # Somebody else has stopped the reactor in the meantime.
+            return
+        except BaseException:
             _log.failure("cannot leave")
 
     def _stopping(self) -> None:

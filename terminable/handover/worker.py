@@ -27,6 +27,9 @@ ABORTED = 5.0
 #: of what made it leave, and do nothing.
 DEAF = 0.15
 
+#: How many reports of one worker are kept: each of its terminators makes one.
+REPORTS = 64
+
 
 class WorkerState(Enum):
     """
@@ -158,6 +161,13 @@ class Worker(amp.CommandLocator):
         """
         It says what came of its connections.
         """
+        if len(self.reports) >= REPORTS:
+            transport: Any = self._successor.channel.transport
+            if transport is not None and transport.connected and not transport.disconnecting:
+                _log.warn("worker {pid} reports too often; it is ended", pid=self.pid)
+                self.end()
+                transport.abortConnection()
+            return {}
         try:
             told, more = summary.fromText(report)
         except ValueError as problem:
