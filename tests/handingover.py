@@ -159,6 +159,10 @@ class Answers(amp.CommandLocator):
     def serve(self) -> Any:
         return self._answer("Serve")
 
+    @channel.Serves.responder
+    def serves(self, **given: Any) -> Any:
+        return self._answer("Serves", **given)
+
     @channel.Leave.responder
     def leave(self) -> Any:
         return self._answer("Leave")

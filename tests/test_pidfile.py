@@ -19,6 +19,16 @@ class PidfileTests(HandoverTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.path = Path(self.mktemp())
+        self.patch(os, "kill", self.kill)
+
+    def kill(self, pid: int, number: int) -> None:
+        """
+        Number 7 is nobody, 8 is somebody else's.
+        """
+        if pid == 7:
+            raise ProcessLookupError
+        if pid == 8:
+            raise PermissionError
 
     def test_written(self) -> None:
         """
@@ -29,6 +39,15 @@ class PidfileTests(HandoverTestCase):
         self.assertEqual(self.path.read_text(), "1234")
         self.assertEqual(os.listdir(self.path.parent).count(self.path.name), 1)
         self.assertFalse(Path(f"{self.path}.{os.getpid()}").exists())
+
+    def test_ended(self) -> None:
+        """
+        Nobody is sent to a process that has ended; whose it is, is another matter.
+        """
+        pidfile.write(str(self.path), 7)
+        self.assertFalse(self.path.exists())
+        pidfile.write(str(self.path), 8)
+        self.assertEqual(self.path.read_text(), "8")
 
     def test_unwritable(self) -> None:
         """

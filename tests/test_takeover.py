@@ -208,9 +208,9 @@ class LostTests(TakeoverTestCase):
         self.runs()
         self.ask(Serve)
         self.path.unlink()
-        self.takeover.serving = 12
+        self.takeover.serving = os.getppid()
         self.lose()
-        self.assertEqual(self.path.read_text(), "12")
+        self.assertEqual(self.path.read_text(), str(os.getppid()))
 
     def test_noPidfile(self) -> None:
         """

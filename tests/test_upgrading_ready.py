@@ -4,14 +4,18 @@ Tests for what L{terminable.handover} offers to applications.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 from unittest import TestCase
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 import terminable.handover
 from terminable.errors import HandoverFailed, UpgradeRefused
 from terminable.handover import following, readyAfter, upgrade
+from terminable.handover.channel import Serves
+from terminable.handover.following import takeoverOf
 from tests.doubles import Boom
 from tests.takingover import TakeoverTestCase
 from tests.upgraded import FakeListener, UpgradeTestCase
@@ -70,6 +74,83 @@ class UpgradeNowTests(UpgradeTestCase):
         self.failureResultOf(self.result, HandoverFailed)
         self.assertEqual(self.reactor.processes[0].signals, ["TERM"])
         self.assertEqual(self.told(), [[], [], []])
+
+
+class PidfileTests(UpgradeTestCase):
+    """
+    The file that names whoever serves.
+    """
+
+    def upgraded(self) -> None:
+        """
+        A successor serves.
+        """
+        self.begin()
+        self.ready()
+        self.turns()
+        self.assertEqual(self.successResultOf(self.result), 99)
+
+    def test_lastDeed(self) -> None:
+        """
+        C{twistd} takes it away as its last deed; then it is written anew, for whoever serves
+        by then.
+        """
+        path = self.mktemp()
+        self.own = self.own._replace(pidfile=path)
+        self.upgraded()
+        takeoverOf(self.reactor).serves(os.getpid())
+        [deed] = self.last
+        deed()
+        with open(path) as written:
+            self.assertEqual(written.read(), str(os.getpid()))
+
+    def test_none(self) -> None:
+        """
+        Where there is none, none is written.
+        """
+        self.own = self.own._replace(pidfile="")
+        self.upgraded()
+        self.assertEqual(self.last, [])
+
+    def test_next(self) -> None:
+        """
+        The successor says when it has one itself.
+        """
+        self.upgraded()
+        self.spoken.callRemote(Serves, pid=7)
+        self.turns()
+        self.assertEqual(takeoverOf(self.reactor).serving, 7)
+
+
+class FollowedTests(TakeoverTestCase):
+    """
+    One that has taken over, and is followed itself.
+    """
+
+    def test_told(self) -> None:
+        """
+        Those before it hear of that.
+        """
+        self.takeover.serves(7)
+        self.turns()
+        self.assertEqual(self.takeover.serving, 7)
+        self.assertIn("Serves", self.answers.names())
+        self.takeover.channel = None
+        self.takeover.serves(8)
+        self.assertEqual(self.takeover.serving, 8)
+
+    def test_ended(self) -> None:
+        """
+        One that is told to end before it serves does not, though it ends the channel itself;
+        the pidfile stays as it is.
+        """
+        self.listen()
+        self.runs()
+        self.takeover._ends()
+        self.takeover._lost(Failure(Boom()))
+        self.turns()
+        self.assertTrue(self.takeover.waiting)
+        self.assertFalse(self.path.exists())
 
 
 class ReadyAfterTests(TakeoverTestCase):

@@ -4,7 +4,9 @@ A process that is upgraded by the hands of a test.
 
 from __future__ import annotations
 
+import atexit
 import os
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -90,6 +92,8 @@ class UpgradeTestCase(HandoverTestCase):
         self.patch(os, "environ", {"HOME": "/"})
         self.own = Command(["sh", "own"], "/here", "/run/pid", "")
         self.patch(command, "own", lambda: self.own)
+        self.last: list[Callable[[], object]] = []
+        self.patch(atexit, "register", self.last.append)
         self.listeners = [
             FakeListener(self.listener(), "c", 9),
             FakeListener(self.listener(), "a", 0),

@@ -41,6 +41,14 @@ class Answers(amp.CommandLocator):
         """
         return takeoverOf(self._reactor).older().addCallback(lambda count: {"count": count + 1})
 
+    @channel.Serves.responder
+    def serves(self, pid: int) -> dict[str, object]:
+        """
+        The successor has one itself.
+        """
+        takeoverOf(self._reactor).serves(pid)
+        return {}
+
     @channel.EndOldest.responder
     def endOldest(self) -> dict[str, object]:
         """

@@ -50,6 +50,14 @@ class Main(amp.Command):
     """
 
 
+class Serves(amp.Command):
+    """
+    To the predecessor: this process serves now, instead of its successor.
+    """
+
+    arguments = [(b"pid", amp.Integer())]  # noqa: RUF012
+
+
 class Leave(amp.Command):
     """
     To a process that serves by our sockets: drain, and go.

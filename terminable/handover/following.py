@@ -72,6 +72,12 @@ class Alone:
         """
         return starting
 
+    def serves(self, pid: int) -> None:
+        """
+        The process C{pid} serves instead of this one.
+        """
+        self.serving = pid
+
     def report(self, report: Report) -> bool:
         """
         Tell the process above what came of our connections.

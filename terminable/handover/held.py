@@ -26,6 +26,12 @@ class Nobody(Factory):
 
     noisy = False
 
+    def logPrefix(self) -> str:
+        """
+        What the log says of its ports.
+        """
+        return "Port of the workers"
+
     def buildProtocol(self, addr: IAddress | None) -> None:
         """
         Nothing.

@@ -14,8 +14,10 @@ _log = Logger()
 
 def write(path: str, pid: int) -> None:
     """
-    Say that it is the process C{pid}, at once and as a whole.
+    Say that it is the process C{pid}, at once and as a whole; unless that has ended.
     """
+    if not _lives(pid):
+        return
     try:
         partial = f"{path}.{os.getpid()}"
         with open(partial, "w", encoding="ascii") as written:
@@ -45,3 +47,14 @@ def follow(path: str, reactor: Any) -> None:
     """
     write(path, os.getpid())
     reactor.addSystemEventTrigger("after", "shutdown", remove, path)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        # Somebody else's by now.
+        return True
+    return True

@@ -66,6 +66,13 @@ class Takeover(Alone, amp.CommandLocator):
             self._reactor.adoptStreamConnection(sock.fileno(), socket.AF_UNIX, factory)
         taking.serve(self.channel)
         self._reactor.callWhenRunning(self._isRunning)
+        self._reactor.addSystemEventTrigger("before", "shutdown", self._ends)
+
+    def _ends(self) -> None:
+        """
+        This process is told to end: if it has not begun to serve, it will not.
+        """
+        self._leaving = self._leaving or self.waiting
 
     # -- starting
 
@@ -199,6 +206,15 @@ class Takeover(Alone, amp.CommandLocator):
             for call in self.whenMain:
                 call()
         return {}
+
+    def serves(self, pid: int) -> None:
+        """
+        See L{Alone.serves}.  Those before this one are told: whoever of them ends last, takes
+        the pidfile away.
+        """
+        super().serves(pid)
+        if self.channel is not None:
+            self.channel.callRemote(channel.Serves, pid=pid).addErrback(lambda reason: None)
 
     # -- as one of several workers
 

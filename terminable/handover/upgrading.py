@@ -8,6 +8,7 @@ logged, and this process goes on.
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import socket
@@ -22,7 +23,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from terminable.errors import HandoverFailed, NotServing, UpgradeRefused
-from terminable.handover import command, logfile
+from terminable.handover import command, logfile, pidfile
 from terminable.handover.environment import PIDFILE
 from terminable.handover.following import takeoverOf
 from terminable.listener import Listener
@@ -195,9 +196,9 @@ class Upgrade:
 
         environ = environmentOfSuccessor(os.environ)
         # What we follow ourselves was not on our command line.
-        pidfile = takeoverOf(self._reactor).pidfile or wanted.pidfile
-        if pidfile:
-            environ[PIDFILE] = pidfile
+        path = takeoverOf(self._reactor).pidfile or wanted.pidfile
+        if path:
+            environ[PIDFILE] = path
         logfile.share(wanted.logfile)
         return Successor(
             self._reactor,
@@ -244,7 +245,12 @@ class Upgrade:
 
     async def _go(self, successor: Successor) -> int:
         pid = successor.pid or 0
-        takeoverOf(self._reactor).serving = pid
+        takeover = takeoverOf(self._reactor)
+        takeover.serves(pid)
+        path = command.own().pidfile
+        if path:
+            # twistd takes it away as its last deed.
+            atexit.register(lambda: pidfile.write(path, takeover.serving))
         _log.info("upgrade: {pid} serves now", pid=pid)
         await self._introduce(successor, pid)
         if self.invisible:
