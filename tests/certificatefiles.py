@@ -92,7 +92,8 @@ class FilesTestCase(SynchronousTestCase):
         super().setUp()
         self.folder = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        self.now = NOW
+        # The pairs of a test begin and end as seen from its own time.
+        self.now = datetime.now(timezone.utc)
 
     def write(self, name: str, data: bytes) -> str:
         """

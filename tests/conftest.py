@@ -4,10 +4,20 @@ How pytest runs what trial also runs.
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 from twisted.trial.unittest import TestCase
+
+
+def pytest_configure() -> None:
+    """
+    Whoever runs the tests with C{nohup} ignores SIGHUP.  What they start must not inherit
+    that: a signal with a function of ours has its default disposition there.
+    """
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 
 @pytest.fixture(autouse=True)
