@@ -4,46 +4,29 @@ C{twistd terminable}: our own server, or any other plugin, ended politely.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
-from OpenSSL.crypto import Error as CertificateError
-from OpenSSL.SSL import Error as SSLError
-from twisted.application.service import IService, IServiceMaker
-from twisted.internet.endpoints import StandardIOEndpoint
-from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IProtocolFactory
+from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
-from twisted.python.reflect import namedAny
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
-from twisted.web.resource import IResource
-from twisted.web.server import Site
-from twisted.web.static import File
-from twisted.web.wsgi import WSGIResource
 
-from terminable.certificates import renewing
-from terminable.demo import demoSite
-from terminable.endpoints import TerminableEndpoint, scheduleFrom
+from terminable.content import contentOf, endpointOf, reasonOf
+from terminable.endpoints import scheduleFrom
 from terminable.errors import InvalidOption, TerminableError
 from terminable.exitstatus import ExitStatus
 from terminable.handover.following import takeoverOf
-from terminable.handover.offered import lend, offeredTo
 from terminable.handover.place import countOf
 from terminable.handover.upgrading import INVISIBLE, upgradeOf
 from terminable.handover.workers import Workers
-from terminable.policy.phases import Phase
-from terminable.ports import listeningPorts
-from terminable.preflight import cannotListen
+from terminable.hosting import HostingService
 from terminable.progress import watch
 from terminable.service import TerminableService
 from terminable.supervising import supervise
 from terminable.terminal import progressOn
 from terminable.terminator import Terminator
-from terminable.tracking import transports
 
 #: Our settings as typed here, and what a schedule calls them.
 _SETTINGS = {
@@ -56,9 +39,6 @@ _SETTINGS = {
     "--close-reason": "closeReason",
 }
 _CONTENT = ("path", "class", "wsgi", "factory")
-_PORT = "a port number or an endpoint description such as tcp:8080:interface=127.0.0.1"
-
-Result = TypeVar("Result")
 
 
 class Options(UsageOptions):
@@ -165,176 +145,6 @@ class Options(UsageOptions):
             raise UsageError(f"-- {name}: {problem}") from None
 
 
-def _reason(problem: BaseException | None) -> str:
-    """
-    What went wrong, on one line.
-    """
-    return " ".join(f"{type(problem).__name__}: {problem}".split())
-
-
-def _named(option: str, name: str, expected: str) -> Any:
-    """
-    Import what a dotted name names.
-    """
-    sys.path.insert(0, os.getcwd())
-    try:
-        return namedAny(name)
-    except Exception as problem:
-        raise InvalidOption(option, name, f"{expected} ({_reason(problem)})") from None
-    finally:
-        sys.path.remove(os.getcwd())
-
-
-def _made(option: str, name: str, make: Callable[[], Result], expected: str) -> Result:
-    try:
-        return make()
-    except Exception as problem:
-        raise InvalidOption(option, name, f"{expected} ({_reason(problem)})") from None
-
-
-def _directory(path: str, reactor: Any) -> Any:
-    if not os.path.isdir(path) or not os.access(path, os.R_OK | os.X_OK):
-        raise InvalidOption("--path", path, "a directory that can be read")
-    return Site(File(path), reactor=reactor)
-
-
-def _resource(name: str, reactor: Any) -> Any:
-    expected = "the dotted name of a resource class that needs no arguments"
-    made = _made("--class", name, _named("--class", name, expected), expected)
-    if not IResource.providedBy(made):
-        raise InvalidOption("--class", name, expected)
-    return Site(made, reactor=reactor)
-
-
-def _wsgi(name: str, reactor: Any) -> Any:
-    expected = "the dotted name of a WSGI application"
-    application = _named("--wsgi", name, expected)
-    if not callable(application):
-        raise InvalidOption("--wsgi", name, expected)
-    return Site(WSGIResource(reactor, reactor.getThreadPool(), application), reactor=reactor)
-
-
-def _factory(name: str, reactor: Any) -> Any:
-    expected = "the dotted name of a protocol factory, or of what makes one without arguments"
-    found = _named("--factory", name, expected)
-    if not IProtocolFactory.providedBy(found):
-        found = _made("--factory", name, found, expected)
-    if not IProtocolFactory.providedBy(found):
-        raise InvalidOption("--factory", name, expected)
-    return found
-
-
-_CONTENTS = {"path": _directory, "class": _resource, "wsgi": _wsgi, "factory": _factory}
-
-
-def contentOf(config: Options, reactor: Any) -> Any:
-    """
-    The factory to serve.
-
-    @raise InvalidOption: what was named is not there, or is something else.
-    """
-    for name, make in _CONTENTS.items():
-        if config[name] is not None:
-            return make(config[name], reactor)
-    return Site(demoSite(reactor), reactor=reactor)
-
-
-def endpointOf(port: str, reactor: Any) -> Any:
-    """
-    The endpoint that somebody meant.
-
-    @param port: a number, or a description.
-    @raise InvalidOption: neither, or one that nobody could listen on now.
-    """
-    description = f"tcp:{port}" if port.isdigit() else port
-    try:
-        endpoint = renewing(reactor, description)
-    except TypeError as problem:
-        expected = f"options of that endpoint; times have options of their own ({_reason(problem)})"
-        raise InvalidOption("--port", port, expected) from None
-    except (OSError, CertificateError, SSLError) as problem:
-        expected = f"a certificate and a key that can be read ({_reason(problem)})"
-        raise InvalidOption("--port", port, expected) from None
-    except Exception as problem:
-        raise InvalidOption("--port", port, f"{_PORT} ({_reason(problem)})") from None
-    if isinstance(endpoint, TerminableEndpoint):
-        raise InvalidOption("--port", port, "an endpoint without terminable: before it")
-    if isinstance(endpoint, StandardIOEndpoint):
-        raise InvalidOption("--port", port, "an endpoint with a listening port")
-    failure = cannotListen(reactor, description)
-    if failure is not None:
-        reason = _reason(failure.value)
-        raise InvalidOption("--port", port, f"a port that can be listened on ({reason})")
-    return endpoint
-
-
-class HostingService(TerminableService):
-    """
-    Runs another plugin's service, and ends its ports without its knowing.
-    """
-
-    def __init__(
-        self,
-        terminator: Terminator,
-        reactor: Any,
-        guest: IService,
-        name: str = "plugin",
-        pidfile: str | None = None,
-    ) -> None:
-        """
-        @param name: what the guest is called on the command line.
-        @param pidfile: what C{twistd} leaves behind when a start fails in one line.
-        """
-        super().__init__(terminator)
-        self._reactor = reactor
-        self._name = name
-        self._pidfile = pidfile
-        lend(guest, offeredTo(reactor))
-        guest.setServiceParent(self)
-
-    def privilegedStartService(self) -> None:
-        """
-        Have the guest do what needs rights, its ports in most cases.
-
-        @raise SystemExit: with one line, if it cannot listen.
-        """
-        self._try(super().privilegedStartService)
-
-    def startService(self) -> None:
-        """
-        Start the guest, and take over its ports as soon as it has them.
-
-        @raise SystemExit: with one line, if it cannot listen.
-        """
-        self._try(super().startService)
-        self._reactor.callWhenRunning(self.takePorts)
-
-    def _try(self, start: Callable[[], object]) -> None:
-        try:
-            start()
-        except CannotListenError as problem:
-            if self._pidfile:
-                with contextlib.suppress(OSError):
-                    os.unlink(self._pidfile)
-            raise SystemExit(f"terminable: -- {self._name}: {_reason(problem)}") from None
-
-    def takePorts(self) -> None:
-        """
-        Attach to every port of this process that nobody has attached to.
-        """
-        if self.running and self.terminator.phase is Phase.SERVING:
-            for port in listeningPorts(self._reactor):
-                if transports.canAttach(port):
-                    self.terminator.attach(port)
-
-    def stopService(self) -> Any:
-        """
-        Drain, also the ports that were opened since, then stop the guest.
-        """
-        self.takePorts()
-        return super().stopService()
-
-
 def _workers(config: Options, reactor: Any) -> Workers:
     """
     The service of the process above the workers; what is served is up to these.
@@ -375,7 +185,7 @@ def makeService(config: Options) -> TerminableService | Workers:
         try:
             guest = config.plugin.makeService(config.pluginOptions)
         except Exception as problem:
-            raise SystemExit(f"terminable: -- {name}: {_reason(problem)}") from None
+            raise SystemExit(f"terminable: -- {name}: {reasonOf(problem)}") from None
         twistd: Any = config.parent
         pidfile = None if twistd is None else twistd.get("pidfile")
         return HostingService(terminator, reactor, guest, name, pidfile)

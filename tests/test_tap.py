@@ -21,10 +21,12 @@ from twisted.web.static import File
 from twisted.web.wsgi import WSGIResource
 
 from terminable import demo, tap
+from terminable.content import contentOf, endpointOf
 from terminable.exitstatus import ExitStatus
+from terminable.hosting import HostingService
 from terminable.policy.schedule import Schedule
 from terminable.service import TerminableService
-from terminable.tap import HostingService, Options, contentOf, endpointOf, makeService
+from terminable.tap import Options, makeService
 
 HERE = "tests.test_tap"
 

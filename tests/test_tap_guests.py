@@ -10,8 +10,8 @@ from twisted.application.service import MultiService
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from terminable.hosting import HostingService
 from terminable.policy.phases import Phase
-from terminable.tap import HostingService
 from terminable.terminator import Terminator
 from tests.doubles import HandReactor, MemoryFactory, listeningPort
 
