@@ -116,7 +116,7 @@ class OtherTests(SynchronousTestCase):
         """
         whole = ["python", "-m", "terminable", "--port", "1"]
         argv = ["x", "--nodaemon", "--pidfile=", "terminable", "--port", "1"]
-        self.assertEqual(own(argv, whole, "/here"), Command(whole, "/here"))
+        self.assertEqual(own(argv, whole, "/here"), Command([sys.executable, *whole[1:]], "/here"))
 
     def test_strange(self) -> None:
         """
@@ -124,7 +124,10 @@ class OtherTests(SynchronousTestCase):
         """
         self.assertTrue(twistd)
         whole = ["python", "x", "--no-such-option"]
-        self.assertEqual(own(["x", "--no-such-option"], whole, "/here"), Command(whole, "/here"))
+        self.assertEqual(
+            own(["x", "--no-such-option"], whole, "/here"),
+            Command([sys.executable, *whole[1:]], "/here"),
+        )
 
 
 class DirectoryTests(SynchronousTestCase):

@@ -61,13 +61,14 @@ def own(
     """
     argv = sys.argv if argv is None else argv
     whole = list(sys.orig_argv if whole is None else whole)
+    if os.path.isabs(sys.executable):
+        # What was typed may be found from where it was typed only.
+        whole[:1] = [sys.executable]
     arguments = list(argv[1:])
     program = whole[: len(whole) - len(arguments)]
     if program + arguments != whole:
         # A program that has made up the arguments: it will do so again.
         return Command(whole, directory)
-    if os.path.isabs(sys.executable):
-        program[0] = sys.executable
     if "twisted.scripts.twistd" not in sys.modules:
         return Command(program + arguments, directory)
     try:
