@@ -52,3 +52,15 @@ class UpgradeRefused(TerminableError):
     """
     Nobody can take over now: an upgrade is under way, say.
     """
+
+
+class QueueFull(TerminableError):
+    """
+    As many are waiting as may; this one was not taken.
+    """
+
+
+class Unreachable(TerminableError):
+    """
+    A server that was said to be needed cannot be reached.
+    """

@@ -39,10 +39,13 @@ class _Part(Ledger[Key]):
 class Accounts(Ledger[Key]):
     """
     A ledger with parts.
+
+    @ivar chosen: how many connections have been in one of them.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.chosen = 0
         self._parts: dict[Key, _Part[Key]] = {}
         self._named: dict[Key, Entry] = {}
 
@@ -59,6 +62,7 @@ class Accounts(Ledger[Key]):
             if key in self.live and key not in self._parts:
                 part.open(key, self.live[key])
                 self._parts[key] = part
+        self.chosen += part.opened
         return part
 
     def abandon(self, keys: Iterable[Key]) -> None:

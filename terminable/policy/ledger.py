@@ -321,6 +321,12 @@ class Ledger(Generic[Key]):
         if len(self._entries) < NAMED:
             self._entries.append(entry)
 
+    def total(self, outcome: Outcome) -> int:
+        """
+        Of how many connections that came.
+        """
+        return self._totals[outcome]
+
     def report(self, now: float) -> Report:
         """
         The account as it stands.
