@@ -13,9 +13,11 @@ serve: $(VENV)/serve.stamp  ## a server on $(PORT)
 
 test: $(VENV)/dev.stamp  ## the suite, by pytest with the coverage gate; what is not live by trial too
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest -n 2 --ignore=tests/live
+	$(BIN)/coverage run -m pytest tests/live/test_spool_postgresql.py
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
+	$(BIN)/pytest -n 2 --dist loadfile tests/live
 	$(BIN)/trial tests/test_*.py
 
 check: $(VENV)/dev.stamp  ## lint, format, types, floors

@@ -9,18 +9,31 @@ from setuptools import find_packages, setup
 extras = {
     "progress": ["rich>=13"],
     "http2": ["Twisted[http2]>=24.10"],
+    # What Prometheus reads at the admin door.
+    "metrics": ["prometheus_client>=0.20"],
+    # Limits that several processes share.
+    "redis": ["txredisapi>=1.6"],
+    # A spool for several processes or machines.
+    "postgresql": ["psycopg[binary]>=3.2"],
     "test": [
         "Twisted[conch,http2]>=24.10",
         "autobahn>=24.4",
-        "coverage>=7.6",
+        # axe.min.js comes with it.
+        "axe-core-python>=0.1",
+        "coverage>=7.10",
         "greenlet",
         # Twisted's own tests, which we run, need httpx and PyHamcrest.
         "httpx",
         "hypothesis>=6.100",
         "klein>=24.8",
+        # The schemas of Kubernetes come with it.
+        "kubernetes-validate>=1.37",
         "PyHamcrest",
+        "PyYAML>=6",
+        "pyte>=0.8",
         "pytest>=8",
         "pytest-twisted>=1.14.3",
+        "pytest-xdist>=3.6",
         "rich>=13",
         "websockets>=13",
         "wsproto>=1.2",
@@ -66,6 +79,10 @@ setup(
     # Said although it is the default: setuptools then makes an editable install a
     # plain entry in sys.path, and Twisted looks for plugins along sys.path only.
     package_dir={"": "."},
-    package_data={"terminable": ["py.typed"], "terminable.drainers": ["README*"]},
+    package_data={
+        "terminable": ["py.typed"],
+        "terminable.admin": ["page/*"],
+        "terminable.drainers": ["README*"],
+    },
     zip_safe=False,
 )

@@ -10,18 +10,24 @@ from terminable.errors import (
     HandoverFailed,
     InvalidOption,
     NotServing,
+    QueueFull,
     TerminableError,
+    Unreachable,
     UpgradeRefused,
 )
 from terminable.generation import Generation
 from terminable.interfaces import (
+    ICounted,
     IDrainer,
     IDrainWatch,
     IHintingDrainer,
     ILastingDrainer,
+    IRefusal,
     ITerminationObserver,
 )
+from terminable.policy.admission import Admission
 from terminable.policy.ledger import Outcome, Report, State
+from terminable.policy.limits import Limit
 from terminable.policy.phases import Phase
 from terminable.policy.schedule import Schedule
 from terminable.progress import watch
@@ -31,19 +37,24 @@ from terminable.tracking.connection import Connection
 from terminable.tracking.factory import TerminableFactory, TerminableProtocol
 
 __all__ = [
+    "Admission",
     "CannotAttach",
     "Connection",
     "Generation",
     "HandoverFailed",
+    "ICounted",
     "IDrainWatch",
     "IDrainer",
     "IHintingDrainer",
     "ILastingDrainer",
+    "IRefusal",
     "ITerminationObserver",
     "InvalidOption",
+    "Limit",
     "NotServing",
     "Outcome",
     "Phase",
+    "QueueFull",
     "Report",
     "Schedule",
     "State",
@@ -52,6 +63,7 @@ __all__ = [
     "TerminableProtocol",
     "TerminableService",
     "Terminator",
+    "Unreachable",
     "UpgradeRefused",
     "watch",
     "whenDraining",

@@ -37,9 +37,12 @@ def reasonOf(problem: BaseException | None) -> str:
     return " ".join(f"{type(problem).__name__}: {problem}".split())
 
 
-def _named(option: str, name: str, expected: str) -> Any:
+def namedAs(option: str, name: str, expected: str) -> Any:
     """
     Import what a dotted name names.
+
+    @param option: who named it, for the error message.
+    @raise InvalidOption: it is not there.
     """
     sys.path.insert(0, os.getcwd())
     try:
@@ -65,7 +68,7 @@ def _directory(path: str, reactor: Any) -> Any:
 
 def _resource(name: str, reactor: Any) -> Any:
     expected = "the dotted name of a resource class that needs no arguments"
-    made = _made("--class", name, _named("--class", name, expected), expected)
+    made = _made("--class", name, namedAs("--class", name, expected), expected)
     if not IResource.providedBy(made):
         raise InvalidOption("--class", name, expected)
     return Site(made, reactor=reactor)
@@ -73,7 +76,7 @@ def _resource(name: str, reactor: Any) -> Any:
 
 def _wsgi(name: str, reactor: Any) -> Any:
     expected = "the dotted name of a WSGI application"
-    application = _named("--wsgi", name, expected)
+    application = namedAs("--wsgi", name, expected)
     if not callable(application):
         raise InvalidOption("--wsgi", name, expected)
     return Site(WSGIResource(reactor, reactor.getThreadPool(), application), reactor=reactor)
@@ -81,7 +84,7 @@ def _wsgi(name: str, reactor: Any) -> Any:
 
 def _factory(name: str, reactor: Any) -> Any:
     expected = "the dotted name of a protocol factory, or of what makes one without arguments"
-    found = _named("--factory", name, expected)
+    found = namedAs("--factory", name, expected)
     if not IProtocolFactory.providedBy(found):
         found = _made("--factory", name, found, expected)
     if not IProtocolFactory.providedBy(found):

@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
+from terminable import events
 from terminable.goodbyes import Callers
 from terminable.policy.ledger import Outcome, State
 from terminable.policy.schedule import LAST_WORD, RETRY_AFTER
@@ -130,7 +131,9 @@ class Cutting:
         self._ledger.abandon(stuck)
 
     def _giveUp(self, transport: Any) -> None:
-        _log.error("{transport} did not end when it was aborted", transport=transport)
+        _log.error(
+            "{transport} did not end when it was aborted", event=events.STUCK, transport=transport
+        )
         connection = self._roll.connection(transport)
         if self._ledger.sawAbort(transport):
             self._roll.name(connection, connection.state(), Outcome.ABORTED)

@@ -134,9 +134,9 @@ class Drain:
         A connection was accepted although the end has begun: begin with it before
         its first byte is read.
         """
-        grace = self.roll.whole.schedule.idleGrace
+        grace = self.roll.schedule(transport).idleGrace
         self.roll.remembered(transport).notBefore = self._reactor.seconds() + grace
-        if self.roll.whole.losing:
+        if self.roll.losing(transport):
             self.roll.later(grace, self._settle, transport)
         if not hasattr(transport, "doRead"):
             self.roll.later(0, self._begin, transport)
@@ -266,6 +266,13 @@ class Drain:
         if self.roll.losing(transport) or connection.told:
             self.roll.later(chance, self._settle, transport)
 
+    def resumed(self, transport: Any) -> None:
+        """
+        A connection was held back, and is not any more.
+        """
+        if transport in self.roll.begun:
+            self._becameIdle(transport)
+
     def _chance(self, connection: Connection) -> float:
         away = connection.roundTrip() * ROUND_TRIPS
         return min(max(away, AT_LEAST), self.roll.schedule(connection.transport).idleGrace)
@@ -294,7 +301,7 @@ class Drain:
         if transport not in self.roll.begun:
             self._begin(transport)
         connection = self.roll.connection(transport)
-        if connection.waits or transport in self.callers:
+        if connection.waits or transport in self.callers or connection.isHeld():
             # It has its turn, or somebody is busy with it.
             return
         early = connection.notBefore - self._reactor.seconds()

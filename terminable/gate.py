@@ -4,7 +4,7 @@ Where connections come in and go out: the one account under both ways of recordi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -17,6 +17,7 @@ from terminable.policy.ledger import Outcome, Progress, Report, State
 from terminable.policy.phases import Phase
 from terminable.policy.schedule import Schedule, Times
 from terminable.roll import Course
+from terminable.throttling.throttle import Throttle
 from terminable.tracking import lingering
 from terminable.tracking.connection import Connection
 from terminable.tracking.layers import applicationOf
@@ -28,6 +29,8 @@ class Gate:
 
     @ivar ledger: the account.
     @ivar drain: what ends the connections in it.
+    @ivar room: the L{Room<terminable.admission.room.Room>} that decides who is admitted
+        when; C{None} if everybody is at once.
     """
 
     def __init__(
@@ -37,17 +40,23 @@ class Gate:
         phase: Callable[[], Phase],
         started: Callable[[Any], object],
         changed: Callable[[], object],
+        throttle: Throttle,
+        room: Any = None,
     ) -> None:
         """
         @param phase: tells where the terminator stands.
         @param started: called with a wrapped factory that somebody begins to use.
         @param changed: called when a connection is over.
+        @param throttle: what holds connections to limits.
+        @param room: decides who is admitted when, if anybody does.
         """
+        self.room = room
         self._reactor = reactor
         self._schedule = schedule
         self._phase = phase
         self._started = started
         self._changed = changed
+        self._throttle = throttle
         self.reset()
 
     def reset(self) -> None:
@@ -79,10 +88,40 @@ class Gate:
         library.load()
         if library.watched:
             library.begin(applicationOf(transport))
-        if self._phase() in (Phase.QUIESCING, Phase.DRAINING):
+        self._throttle.begin(transport, self._resumed)
+        if self.stopping:
             self.drain.late(transport)
         elif not self.accepting:
             self._reactor.callLater(0, self._refuse, transport)
+
+    def _resumed(self, transport: Any) -> None:
+        """
+        What a limit has held back was handled.
+        """
+        self.drain.resumed(transport)
+
+    @property
+    def stopping(self) -> bool:
+        """
+        Whether a stop has begun and is not at its deadline.
+        """
+        return self._phase() in (Phase.QUIESCING, Phase.DRAINING)
+
+    def admitted(self, transport: Any) -> None:
+        """
+        One that had to ask has a protocol now, which is not connected yet.
+        """
+        library.begin(applicationOf(transport))
+        self._throttle.meet(transport)
+        if self.stopping or transport in self.drain.roll.chosen:
+            self.drain.roll.renew(transport)
+            self.drain.late(transport)
+
+    def linger(self, transport: Any) -> None:
+        """
+        What one was told shall arrive when it is lost.
+        """
+        lingering.install(transport, self._reactor, self._schedule)
 
     def _refuse(self, transport: Any) -> None:
         if transport in self.ledger:
@@ -118,7 +157,10 @@ class Gate:
         """
         One is over.
         """
+        self._throttle.end(transport)
         self.drain.ended(transport, last)
+        if self.room is not None:
+            self.room.over(transport)
         self._changed()
 
     def choose(self, choice: Choice, schedule: Schedule, done: Callable[[Report], object]) -> None:
@@ -128,6 +170,29 @@ class Gate:
         @param done: called with their report when the last of them is gone.
         """
         now = self._reactor.seconds()
+        found = choice.of([each for each in self.connections() if self._stays(each)], now)
+        # Whoever selects may do anything.
+        keys = [each.transport for each in found if self._stays(each)]
+        self._drainSome(keys, schedule, done)
+
+    def mayLetGo(self, transport: Any) -> bool:
+        """
+        Whether one is live, and nobody has asked it to go.
+        """
+        serving = self._phase() in (Phase.SERVING, Phase.SUSPENDED)
+        return serving and transport in self.ledger and transport not in self.drain.roll.chosen
+
+    def letGo(self, transports: Iterable[Any]) -> None:
+        """
+        Drain some on which nothing is in flight, as soon as may be.
+        """
+        soon = self._schedule.changed(gracePeriod=None, idleGrace=0.0, stagger=0.0)
+        self._drainSome(list(transports), soon, lambda report: None)
+
+    def _drainSome(
+        self, keys: list[Any], schedule: Schedule, done: Callable[[Report], object]
+    ) -> None:
+        now = self._reactor.seconds()
         courses: list[Course] = []
 
         def over() -> None:
@@ -135,9 +200,6 @@ class Gate:
                 self.drain.over(course)
             done(part.report(self._reactor.seconds()))
 
-        found = choice.of([each for each in self.connections() if self._stays(each)], now)
-        # Whoever selects may do anything.
-        keys = [each.transport for each in found if self._stays(each)]
         part = self.ledger.choose(keys, now, over)
         if not part.live:
             done(part.report(now))

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 import terminable.drainers  # noqa: F401 - registers the adapters to IDrainer
+from terminable import events
 from terminable.choosing import Choice
 from terminable.errors import NotServing
 from terminable.gate import Gate
@@ -26,6 +27,7 @@ from terminable.policy.ledger import Progress, Report
 from terminable.policy.phases import Effect, Event, Phase
 from terminable.policy.schedule import GIVE_UP, LAST_WORD, Schedule
 from terminable.ports import Ports
+from terminable.throttling.throttle import Throttle
 from terminable.tracking.connection import Connection
 from terminable.tracking.factory import lead
 
@@ -67,15 +69,19 @@ class Generation:
         reactor: Any,
         schedule: Schedule,
         started: Callable[[Any], object],
+        throttle: Throttle,
         phase: Phase = Phase.SERVING,
+        room: Any = None,
     ) -> None:
         """
         @param started: called with a wrapped factory that somebody begins to use.
+        @param throttle: what holds connections to limits.
         @param phase: where it stands before anybody listens.
+        @param room: decides who is admitted when, if anybody does.
         """
         self._reactor = reactor
         self.schedule = schedule
-        self.ports = Ports(reactor)
+        self.ports = Ports(reactor, room)
         # Who listens with one of them, or is about to, has it: the others are forgotten.
         self.factories: WeakSet[Any] = WeakSet()
         self.kept: list[OfferedSocket] = []
@@ -86,7 +92,7 @@ class Generation:
         self._closing = False
         self._machine = Machine(reactor, {e: getattr(self, f"_do_{e.name}") for e in Effect})
         self._machine.phase = phase
-        self.gate = Gate(reactor, schedule, lambda: self.phase, started, self.look)
+        self.gate = Gate(reactor, schedule, lambda: self.phase, started, self.look, throttle, room)
         self._report: Report | None = None
         self._awaited = False
 
@@ -331,7 +337,8 @@ class Generation:
         self.factories.clear()
         self._report = report = self._account()
         if self.part or not takeoverOf(self._reactor).report(report):
-            _log.info("terminated: {report}", report=report)
+            details = events.fieldsOf(report)
+            _log.info("terminated: {report}", event=events.TERMINATED, report=report, **details)
         waiting, self._waiting = self._waiting, []
         for result in waiting:
             self._machine.later(partial(result.callback, report))

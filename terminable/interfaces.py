@@ -166,3 +166,41 @@ class ITerminationObserver(Interface):
         """
         The stop is over.
         """
+
+
+class ICounted(Interface):
+    """
+    A protocol whose messages can be counted and held to a rate
+    (L{terminable.Limit}).  The one method is all that is needed.
+
+    A protocol with an attribute C{paused}, as Twisted's C{LineReceiver} has it, is paused by
+    it while messages are held back; what others have read already is kept for them.  A
+    method C{quotaExceeded(seconds)}, if there is one, is called for each message that was
+    one too many, to tell the peer when it may go on.
+    """
+
+    def eachMessage(message: Callable[..., object]) -> None:
+        """
+        From now on call C{message(handle, *arguments)} for each message instead of
+        C{handle(*arguments)}.  It calls C{handle} when the message may be handled: mostly
+        at once, perhaps later, perhaps never.
+        """
+
+
+class IRefusal(Interface):
+    """
+    How a protocol tells somebody that he cannot be served now.
+
+    Adapted from the I{factory}, or provided by it: the application's protocol is not even
+    built.  An exception is logged, and the connection is lost without a word.
+    """
+
+    def refusal(addr: object, retryAfter: int) -> object:
+        """
+        Build a protocol that refuses one connection: that says so, and loses the connection.
+        It is cut off if it has not done so after five seconds.
+
+        @param addr: the peer's address.
+        @param retryAfter: seconds after which the peer may try again.
+        @return: an L{IProtocol<twisted.internet.interfaces.IProtocol>}.
+        """

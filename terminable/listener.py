@@ -15,10 +15,12 @@ from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 
+from terminable import events
+from terminable.admission.doors import acceptEverybody, guard
 from terminable.handover.offered import ANY, offeredTo
 from terminable.slices import BUDGET
 from terminable.tracking import internals, sockets, transports
-from terminable.tracking.factory import hold
+from terminable.tracking.factory import askNoMore, hold
 from terminable.tracking.lingering import DONE
 
 _log = Logger()
@@ -34,7 +36,10 @@ class Listener:
     @ivar port: the port, which stays the same object when it is closed and opened.
     """
 
-    def __init__(self, port: IListeningPort, reactor: Any) -> None:
+    def __init__(self, port: IListeningPort, reactor: Any, room: Any = None) -> None:
+        """
+        @param room: decides when nobody more is to be accepted, if anybody does.
+        """
         self.port: Any = port
         self._reactor = reactor
         self._own = isinstance(port, tcp.Port)
@@ -45,6 +50,14 @@ class Listener:
         self._closed = False
         self._refusing = False
         self._shared = False
+        self._left = False
+        self._crowded = False
+        self._room = room
+        self._guard()
+
+    def _guard(self) -> None:
+        if self._room is not None and self._own and self.open:
+            guard(self.port, self._room.doors)
 
     @property
     def open(self) -> bool:
@@ -97,6 +110,7 @@ class Listener:
         if not self._own or not self.open:
             return True
         port = self.port
+        acceptEverybody(port)
         until = self._reactor.seconds() + BUDGET
         # What is accepted may close the port.
         while self.open and sockets.readable(port.socket):
@@ -173,6 +187,7 @@ class Listener:
         """
         Leave those who connect in the queue.
         """
+        self._left = True
         if self._own and self.open:
             self.port.stopReading()
 
@@ -180,8 +195,29 @@ class Listener:
         """
         Accept them again.
         """
-        if self._own and self.open and not self._paused:
+        self._left = False
+        self._read()
+
+    def _read(self) -> None:
+        waits = self._paused or self._left or self._crowded
+        if self._own and self.open and not waits:
             self.port.startReading()
+
+    def crowd(self, crowded: bool) -> None:
+        """
+        Accept nobody while there is no room, or accept again: whoever connects waits in the
+        kernel's queue.
+        """
+        if not (self._own and self.open):
+            self._crowded = False
+        elif not crowded:
+            before, self._crowded = self._crowded, False
+            if before:
+                self._read()
+        elif internals.isReading(self.port):
+            # If it does not, that is for somebody else to end.
+            self._crowded = True
+            self.port.stopReading()
 
     def share(self) -> None:
         """
@@ -210,7 +246,11 @@ class Listener:
             try:
                 os.unlink(self._path)
             except OSError:
-                _log.warn("{path} was gone before its port was closed", path=self._path)
+                _log.warn(
+                    "{path} was gone before its port was closed",
+                    event=events.PORTS_PATH_GONE,
+                    path=self._path,
+                )
 
     def _hold(self) -> None:
         factory = getattr(self.port, "factory", None)
@@ -225,6 +265,7 @@ class Listener:
         factory is stopped.
         """
         transports.detach(self.port)
+        askNoMore(self.port)
         self._drop()
 
     def _drop(self) -> None:
@@ -262,7 +303,7 @@ class Listener:
         """
         if self._paused:
             self._paused = False
-            self.port.startReading()
+            self._read()
             return
         if self._path is not None:
             internals.exchangePath(self.port, self._path)
@@ -270,5 +311,6 @@ class Listener:
             self.port.port = self._address.port
         self.port.startListening()
         self._path = None
-        self._closed = False
+        self._closed = self._crowded = False
+        self._guard()
         self._drop()

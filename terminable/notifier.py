@@ -13,6 +13,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
+from terminable import events
 from terminable.errors import InvalidOption
 
 _log = Logger()
@@ -93,7 +94,9 @@ class Notifier:
         try:
             return cls(place)
         except InvalidOption as problem:
-            _log.warn("systemd is told nothing: {problem}", problem=problem)
+            _log.warn(
+                "systemd is told nothing: {problem}", event=events.SYSTEMD_FAILED, problem=problem
+            )
             return None
 
     def notify(self, **fields: object) -> bool:
@@ -115,7 +118,11 @@ class Notifier:
         except OSError as problem:
             if not self._failed:
                 self._failed = True
-                _log.warn("systemd cannot be told: {problem}", problem=problem)
+                _log.warn(
+                    "systemd cannot be told: {problem}",
+                    event=events.SYSTEMD_FAILED,
+                    problem=problem,
+                )
         return True
 
     def _send(self, message: bytes) -> None:

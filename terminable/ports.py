@@ -34,8 +34,12 @@ class Ports:
     All listening ports of a terminator.
     """
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, room: Any = None) -> None:
+        """
+        @param room: decides when nobody more is to be accepted, if anybody does.
+        """
         self._reactor = reactor
+        self._room = room
         self._listeners: list[Listener] = []
         self._call: Any = None
 
@@ -44,7 +48,7 @@ class Ports:
         Take a port that listens.
         """
         self._listeners = [known for known in self._listeners if known.port is not port]
-        self._listeners.append(Listener(port, self._reactor))
+        self._listeners.append(Listener(port, self._reactor, self._room))
 
     def addThoseOf(self, factories: Iterable[Any]) -> None:
         """
@@ -140,6 +144,13 @@ class Ports:
         Those whose sockets could be handed to somebody else.
         """
         return [listener for listener in self._listeners if listener.handle is not None]
+
+    def crowd(self, crowded: bool) -> None:
+        """
+        Accept nobody while there is no room, or accept again.
+        """
+        for listener in self._listeners:
+            listener.crowd(crowded)
 
     def keep(self) -> list[OfferedSocket]:
         """

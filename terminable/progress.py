@@ -10,10 +10,11 @@ from typing import Any
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from terminable import events
 from terminable.handover.following import takeoverOf
 from terminable.handover.upgrading import upgradable
 from terminable.interfaces import ITerminationObserver
-from terminable.policy.ledger import Report
+from terminable.policy.ledger import Progress, Report
 from terminable.policy.phases import Phase
 from terminable.signals import abortOnSecondSignal
 from terminable.systemd import watchSystemd
@@ -27,9 +28,24 @@ _log = Logger()
 
 def logLine(line: str) -> None:
     """
-    Show progress on the log.
+    Show a line on the log.
     """
     _log.info("{line}", line=line)
+
+
+def logProgress(progress: Progress) -> None:
+    """
+    Show progress on the log, with its numbers.
+    """
+    _log.info(
+        "{progress}",
+        event=events.PROGRESS,
+        progress=str(progress),
+        phase=progress.phase.value,
+        busy=progress.busy,
+        idle=progress.idle,
+        left=None if progress.left is None else round(progress.left, 3),
+    )
 
 
 @implementer(ITerminationObserver)
@@ -59,6 +75,7 @@ class ProgressLines:
         """
         See L{ITerminationObserver.phaseChanged}.
         """
+        _log.info("{old}, now {new}", event=events.PHASE, old=old.value, new=new.value)
         if new.stopping and self._call is None:
             self._next()
         elif new is Phase.TERMINATED:
@@ -68,7 +85,12 @@ class ProgressLines:
         self._call = self._reactor.callLater(INTERVAL, self._tick)
 
     def _tick(self) -> None:
-        self._show(str(self._terminator.progress()))
+        progress = self._terminator.progress()
+        if self._show is logLine:
+            # Whoever reads the log by a program wants the numbers.
+            logProgress(progress)
+        else:
+            self._show(str(progress))
         self._next()
 
     def _stop(self) -> None:
@@ -81,6 +103,7 @@ class ProgressLines:
         """
         See L{ITerminationObserver.portsClosed}.
         """
+        _log.info("all ports are closed", event=events.PORTS_CLOSED)
 
     def terminated(self, report: Report) -> None:
         """
@@ -91,7 +114,9 @@ class ProgressLines:
         working = len(pool.working) if pool is not None else 0
         if working:
             _log.warn(
-                "{working} threads are still at work; Twisted waits for them", working=working
+                "{working} threads are still at work; Twisted waits for them",
+                event=events.THREADS,
+                working=working,
             )
 
 

@@ -114,12 +114,18 @@ class Roll:
         connection.keep()
         return connection
 
+    def renew(self, transport: Any) -> None:
+        """
+        A connection is another one now: what was remembered of it was of one that waited.
+        """
+        self._connections.pop(transport, None)
+        self.begun.discard(transport)
+
     def ended(self, transport: Any) -> None:
         """
         Forget one.
         """
-        self._connections.pop(transport, None)
-        self.begun.discard(transport)
+        self.renew(transport)
         self.chosen.pop(transport, None)
 
     def stop(self) -> None:

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IProtocolFactory, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from terminable import events
 from terminable.generation import UNSET, Generation
 from terminable.handover.following import takeoverOf
 from terminable.handover.offered import Offered, OfferedSocket, offeredTo
@@ -103,7 +104,9 @@ class TerminableService(MultiService):
         return self.terminator.listen(endpoint, factory).addCallback(bound)
 
     def _cannotListen(self, failure: Failure, endpoint: object) -> None:
-        _log.failure("cannot listen on {endpoint}", failure, endpoint=endpoint)
+        _log.failure(
+            "cannot listen on {endpoint}", failure, event=events.PORTS_FAILED, endpoint=endpoint
+        )
 
     def _unbind(self) -> None:
         self._binding = False
@@ -132,7 +135,9 @@ class TerminableService(MultiService):
             try:
                 await self._listenAgain(endpoint, factory, old.kept)
             except Exception:
-                _log.failure("cannot listen on {endpoint}", endpoint=endpoint)
+                _log.failure(
+                    "cannot listen on {endpoint}", event=events.PORTS_FAILED, endpoint=endpoint
+                )
         self._offered.closeRest(old.kept)
         return old
 
@@ -168,7 +173,7 @@ class TerminableService(MultiService):
             try:
                 await maybeDeferred(child.stopService)
             except Exception:
-                _log.failure("{child} failed to stop", child=child)
+                _log.failure("{child} failed to stop", event=events.SERVICE_FAILED, child=child)
 
     def removeService(self, service: IService) -> Deferred[Any]:
         """

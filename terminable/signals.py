@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 from twisted.internet.interfaces import IReactorCore
 from twisted.logger import Logger
 
+from terminable import events
 from terminable.terminator import Terminator
 
 _log = Logger()
@@ -79,7 +80,9 @@ class SecondSignal:
         """
         End it now.
         """
-        _log.warn("asked again: ending now; once more ends the process itself")
+        _log.warn(
+            "asked again: ending now; once more ends the process itself", event=events.HURRIED
+        )
         for terminator in self._terminators:
             terminator.abort()
 

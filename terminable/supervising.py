@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from terminable import events
 from terminable.certificates.hangup import onHangup
 from terminable.errors import TerminableError
 from terminable.exitstatus import FAILED, ExitStatus
@@ -57,7 +58,9 @@ class Supervisor:
         """
         return self._workers.rollingRestart().addErrback(
             lambda reason: _log.error(
-                "rolling restart failed: {reason}", reason=reason.getErrorMessage()
+                "rolling restart failed: {reason}",
+                event=events.WORKERS_RESTART_FAILED,
+                reason=reason.getErrorMessage(),
             )
         )
 
@@ -68,7 +71,11 @@ class Supervisor:
         try:
             self._workers.resize(max(1, self._workers.count + more))
         except TerminableError as problem:
-            _log.error("the number of workers stays: {problem}", problem=problem)
+            _log.error(
+                "the number of workers stays: {problem}",
+                event=events.WORKERS_COUNT_FAILED,
+                problem=problem,
+            )
 
 
 @implementer(ITerminationObserver)

@@ -4,8 +4,7 @@ One server that can be ended: politely, or at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -14,27 +13,26 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IStreamServerEndpoint,
 )
-from twisted.logger import Logger
 
+from terminable.admission.room import roomFor
 from terminable.choosing import Choice
-from terminable.errors import CannotAttach, InvalidOption, NotServing
+from terminable.errors import CannotAttach, NotServing
 from terminable.gate import Gate
-from terminable.generation import UNSET, Freeing, Generation
+from terminable.generation import UNSET, Generation
+from terminable.generations import GENERATIONS, Generations
 from terminable.handover.following import takeoverOf
 from terminable.handover.offered import offeredTo
 from terminable.interfaces import ITerminationObserver
+from terminable.policy.admission import Admission
 from terminable.policy.ledger import Progress, Report
+from terminable.policy.limits import Limit
 from terminable.policy.phases import Phase
 from terminable.policy.schedule import Schedule
 from terminable.ports import Ports
+from terminable.throttling.throttle import Throttle
 from terminable.tracking import transports
 from terminable.tracking.connection import Connection
 from terminable.tracking.factory import TerminableFactory, lead
-
-#: How many generations may be draining at once, if nobody says so.
-GENERATIONS = 4
-
-_log = Logger()
 
 
 class Terminator:
@@ -48,6 +46,8 @@ class Terminator:
 
     @ivar reactor: what it was given.
     @ivar generations: those that are still draining after a release, oldest first.
+    @ivar throttle: what holds connections to limits, and counts what that did.
+    @ivar room: who is inside and who waits; C{None} without an admission.
     """
 
     def __init__(
@@ -56,6 +56,9 @@ class Terminator:
         schedule: Schedule | None = None,
         *,
         generations: int = GENERATIONS,
+        limits: Iterable[Limit | str] = (),
+        admission: Admission | None = None,
+        admittedUntil: Callable[[Any], Any] | None = None,
         **settings: Any,
     ) -> None:
         """
@@ -64,17 +67,23 @@ class Terminator:
         @param schedule: all settings in one object.
         @param generations: how many may be draining at once after releases; the oldest
             is aborted when there is one more.
+        @param limits: what connections, peers, and all together are held to: L{Limit}s, or
+            texts such as C{messages=10/s:per=peer:over=backpressure,quota@5}.
+        @param admission: how many connections are served at the same time, and what becomes
+            of the others; by default, all are served at once.
+        @param admittedUntil: called with each protocol that was admitted; returns a Deferred
+            that fires when the next one may have its place, or C{None} if that is when its
+            connection is lost.
         @param settings: the same as C{schedule} one by one, as L{Schedule} takes them:
             C{gracePeriod=10.0}.  They change the schedule, if there is one.
         @raise terminable.InvalidOption: a setting that cannot be meant.
         """
-        if isinstance(generations, bool) or not isinstance(generations, int) or generations < 1:
-            raise InvalidOption("generations", generations, "a whole number, 1 or more")
         self.reactor = reactor
         self.schedule = schedule.changed(**settings) if schedule else Schedule(**settings)
-        self.generations: list[Generation] = []
-        self._most = generations
-        self._now = Generation(reactor, self.schedule, self._use)
+        self.generations = Generations(generations)
+        self.throttle = Throttle(reactor, limits)
+        self.room = roomFor(reactor, admission, admittedUntil, lambda it: self.ports.crowd(it))
+        self._now = Generation(reactor, self.schedule, self._use, self.throttle, room=self.room)
 
     def __repr__(self) -> str:
         return f"<Terminator {self.phase.value}, {len(self.gate.ledger)} connections>"
@@ -116,6 +125,13 @@ class Terminator:
         The live connections, oldest first; not those of older generations.
         """
         return self._now.connections()
+
+    @property
+    def waiting(self) -> int:
+        """
+        How many connections wait to be admitted.
+        """
+        return 0 if self.room is None else self.room.waiting
 
     def progress(self) -> Progress:
         """
@@ -227,6 +243,8 @@ class Terminator:
         self._now.opened()
         if transports.canAttach(port):
             transports.attach(port, self.gate)
+            if self.room is not None:
+                self.room.takes(port, self.gate)
         self._now.ports.add(port)
         # An observer that was told may have released everything but this port.
         self._now.opened()
@@ -251,35 +269,14 @@ class Terminator:
         if gracePeriod is not UNSET:
             self.schedule.within(gracePeriod)
         old, ports = self._now, self.ports
-        self._now = Generation(self.reactor, self.schedule, self._use, Phase.RELEASED)
+        self._now = Generation(
+            self.reactor, self.schedule, self._use, self.throttle, Phase.RELEASED, self.room
+        )
         self._now.follow(old)
         if keep:
             old.kept = ports.keep()
             offeredTo(self.reactor).add(old.kept)
-        free: Deferred[Generation] = Deferred()
-        self._age(old, gracePeriod, free)
-        return free
-
-    def _age(self, old: Generation, gracePeriod: Any, free: Deferred[Generation]) -> None:
-        """
-        Have a generation drain on its own.
-        """
-
-        def freed() -> None:
-            self._now.tell("portsClosed")
-            self._now.later(partial(free.callback, old))
-
-        old.observers[:] = [Freeing(freed)]
-        self.generations.append(old)
-        self._now.tell("phaseChanged", old.phase, Phase.RELEASED)
-        old.terminate(gracePeriod, quiesce=0.0).addCallback(self._gone, old)
-        for oldest in self.generations[: -self._most]:
-            _log.warn("{most} generations are draining; the oldest is aborted", most=self._most)
-            oldest.abort()
-
-    def _gone(self, report: Report, old: Generation) -> None:
-        self.generations.remove(old)
-        self._now.look()
+        return self.generations.age(old, gracePeriod, self._now)
 
     # -- stopping
 
@@ -299,7 +296,7 @@ class Terminator:
         @raise terminable.InvalidOption: the grace period is no time.
         """
         again = self.phase.stopping
-        older = self._older()
+        older = self.generations.endWith(self._now)
         result = self._now.terminate(gracePeriod)
         if gracePeriod is UNSET and not again:
             gracePeriod = self.schedule.gracePeriod
@@ -315,21 +312,11 @@ class Terminator:
         @return: fires with the report, which is that of the stop under way if there
             is one.
         """
-        older = self._older()
+        older = self.generations.endWith(self._now)
         result = self._now.abort()
         for each in older:
             each.abort()
         return result
-
-    def _older(self) -> list[Generation]:
-        """
-        The generations whose end belongs to this stop.
-        """
-        if not self.phase.stopping and self.phase is not Phase.TERMINATED:
-            self._now.older = list(self.generations)
-            for older in self._now.older:
-                older.part = True
-        return self._now.older
 
     def drain(
         self,

@@ -23,9 +23,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.tap import Options as WebOptions
 
 from terminable import Schedule, Terminator, draining, ports, signals, slices
+from terminable.ctl.orders import COMMANDS
 from terminable.drainers.http11 import HTTP11Drainer
-from terminable.endpoints import OPTIONS
+from terminable.endpoints import ADMISSION, LIMIT, OPTIONS
 from terminable.policy import ledger, schedule
+from terminable.policy.admission import Admission
+from terminable.spool.terms import Terms
 from terminable.tap import Options
 
 ROOT = Path(__file__).parent.parent
@@ -38,7 +41,16 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+(?![\w(-])")
 #: Options in the prose that belong to somebody else's program.
 FOREIGN = {
     *("--listen", "--server", "--stops", "--nodaemon", "--pidfile", "--python", "--full"),
-    *("--deploy-hook", "--chroot", "--logfile", "--syslog"),
+    *(
+        "--unix-socket",
+        "--deploy-hook",
+        "--chroot",
+        "--logfile",
+        "--syslog",
+        "--logger",
+        "--log-format",
+        "--time",
+    ),
 }
 
 #: A row of a table of settings: name, endpoint option, command line option, default, unit.
@@ -87,6 +99,7 @@ class DefaultTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.rows = {row[0]: row for row in ROW.findall(README.read_text())}
         self.schedule = Schedule()
+        self.others = {"queue": Admission().queue, "spool-at-once": Terms().atOnce}
 
     def test_readme(self) -> None:
         """
@@ -123,7 +136,9 @@ class DefaultTests(SynchronousTestCase):
         self.assertEqual(options.schedule, self.schedule)
         for name, _, _, text in Options.optParameters:
             told = re.search(r"\[default: (\d+)\]", text)
-            if told:
+            if told and name in self.others:
+                self.assertEqual(int(told[1]), self.others[name], name)
+            elif told:
                 row = next(row for row in self.rows.values() if row[2] == f"--{name}")
                 self.assertEqual(told[1], row[3], name)
 
@@ -137,6 +152,15 @@ class DefaultTests(SynchronousTestCase):
         expected = {option: f"{value or 0:g}" for option, value in defaults.items()}
         expected["closeReason"] = "(empty)"
         self.assertEqual(told, expected)
+
+    def test_endpointControls(self) -> None:
+        """
+        It names those of an admission, too, and the limit.
+        """
+        text = (DOCS / "howto" / "endpoint-prefix.rst").read_text()
+        table = text[text.index("option           meaning") :]
+        self.assertEqual(re.findall(r"^(\w+) {2,}(?!meaning)\S", table, re.M), [*ADMISSION, LIMIT])
+        self.assertIn(f"how many wait, {Admission().queue} if nothing is said", text)
 
     def test_terminator(self) -> None:
         """
@@ -209,7 +233,8 @@ class CommandTests(SynchronousTestCase):
             words = [
                 word
                 for word in words
-                if word not in ("-n", "--nodaemon") and not word.startswith("--pidfile=")
+                if word not in ("-n", "--nodaemon")
+                and not word.startswith(("--pidfile=", "--logger="))
             ]
             if words[:1] == ["terminable"]:
                 Options().parseOptions(words[1:])
@@ -243,7 +268,7 @@ class CommandTests(SynchronousTestCase):
         """
         Every option that the prose names is one that the help explains.
         """
-        usage = Options().getUsage()
+        usage = Options().getUsage() + "".join(each().getUsage() for each in COMMANDS)
         for page in pages():
             for option in set(OPTION.findall(page.read_text())) - FOREIGN:
                 self.assertIn(option, usage, page.name)

@@ -22,6 +22,7 @@ from terminable.generation import UNSET, Generation
 from terminable.handover.offered import offeredTo
 from terminable.policy.phases import Phase
 from terminable.policy.schedule import Schedule
+from terminable.throttling.throttle import Throttle
 from terminable.tracking import sockets
 from tests.releasing import BindingReactor, SocketTestCase
 
@@ -310,7 +311,9 @@ class GenerationTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.reactor = BindingReactor()
-        self.generation = Generation(self.reactor, Schedule(gracePeriod=3), lambda factory: None)
+        self.generation = Generation(
+            self.reactor, Schedule(gracePeriod=3), lambda factory: None, Throttle(self.reactor, ())
+        )
 
     def test_own(self) -> None:
         """
@@ -341,7 +344,9 @@ class GenerationTests(SynchronousTestCase):
         """
         It is not over before those are whose end belongs to its own.
         """
-        older = Generation(self.reactor, Schedule(), lambda factory: None)
+        older = Generation(
+            self.reactor, Schedule(), lambda factory: None, Throttle(self.reactor, ())
+        )
         self.generation.older = [older]
         result = self.generation.terminate()
         self.assertNoResult(result)
@@ -354,7 +359,9 @@ class GenerationTests(SynchronousTestCase):
         Before anybody listens again there is nothing to suspend, to resume or to choose
         from.
         """
-        generation: Any = Generation(self.reactor, Schedule(), print, Phase.RELEASED)
+        generation: Any = Generation(
+            self.reactor, Schedule(), print, Throttle(self.reactor, ()), Phase.RELEASED
+        )
         self.assertRaises(NotServing, generation.suspend)
         self.assertRaises(NotServing, generation.resume)
         self.assertRaises(NotServing, generation.drain, None, None)

@@ -8,8 +8,9 @@ import gc
 from typing import Any
 
 from terminable.errors import InvalidOption
+from terminable.generations import GENERATIONS
 from terminable.policy.phases import Phase
-from terminable.terminator import GENERATIONS, Terminator
+from terminable.terminator import Terminator
 from tests.doubles import Diary, Plain, Polite
 from tests.releasing import ReleaseTestCase
 

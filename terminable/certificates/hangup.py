@@ -19,6 +19,7 @@ from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 
+from terminable import events
 from terminable.certificates.renewed import Renewal
 
 _log = Logger()
@@ -73,12 +74,17 @@ class Hangups:
         if number is None or not IReactorFromThreads.providedBy(self._reactor):
             return
         if signal.getsignal(number) != signal.SIG_DFL:
-            _log.info("SIGHUP stays as it is: somebody else handles or ignores it")
+            _log.info(
+                "SIGHUP stays as it is: somebody else handles or ignores it",
+                event=events.HANGUP_LEFT,
+            )
             return
         try:
             signal.signal(number, self.received)
         except ValueError:
-            _log.info("SIGHUP stays as it is: this is not the main thread")
+            _log.info(
+                "SIGHUP stays as it is: this is not the main thread", event=events.HANGUP_LEFT
+            )
 
     def uninstall(self) -> None:
         """
@@ -185,10 +191,11 @@ def _renew(renewal: Renewal) -> None:
         return
     paths = ", ".join(renewal.paths)
     if renewal.problem is None:
-        _log.info("SIGHUP: nothing new in {paths}", paths=paths)
+        _log.info("SIGHUP: nothing new in {paths}", event=events.CERTIFICATE_UNCHANGED, paths=paths)
     else:
         _log.warn(
             "SIGHUP: nothing new in {paths}, still not used: {problem}",
+            event=events.CERTIFICATE_UNUSED,
             paths=paths,
             problem=renewal.problem,
         )

@@ -15,6 +15,7 @@ from twisted.internet.ssl import CertificateOptions
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from terminable import events
 from terminable.certificates.files import (
     Snapshot,
     certificatesIn,
@@ -165,7 +166,11 @@ class RenewedDirectory(Renewal):
             expected = f"a directory of PEM files that can be read ({problem})"
             raise InvalidOption("tls", directory, expected) from None
         if not self.current.leaves:
-            _log.warn("{directory}: no certificate with its key yet", directory=directory)
+            _log.warn(
+                "{directory}: no certificate with its key yet",
+                event=events.CERTIFICATE_MISSING,
+                directory=directory,
+            )
 
     def load(self, state: Snapshot) -> NamedCertificates:
         """

@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IOpenSSLContextFactory, IOpenSSLServerCo
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from terminable import events
 from terminable.certificates.files import Snapshot
 from terminable.errors import InvalidOption
 
@@ -125,7 +126,10 @@ class Renewal:
                 fault = f"expires soon, at {day(each.not_valid_after_utc)}"
             if fault is not None:
                 _log.warn(
-                    "the certificate in {where} {fault}", where=state.holders(each), fault=fault
+                    "the certificate in {where} {fault}",
+                    event=events.CERTIFICATE_FAULT,
+                    where=state.holders(each),
+                    fault=fault,
                 )
 
     def renew(self) -> bool:
@@ -164,7 +168,11 @@ class Renewal:
 
     def _refuse(self, problem: str, state: Snapshot) -> bool:
         if self._seen != state.digest:
-            _log.warn("the certificate in use is kept: {problem}", problem=problem)
+            _log.warn(
+                "the certificate in use is kept: {problem}",
+                event=events.CERTIFICATE_KEPT,
+                problem=problem,
+            )
         self._seen, self.problem = state.digest, problem
         return False
 
@@ -174,6 +182,7 @@ class Renewal:
         for each in [each for each in certificates if each not in before] or certificates:
             _log.info(
                 "now using the certificate in {where}, valid until {until}",
+                event=events.CERTIFICATE_USED,
                 where=state.holders(each),
                 until=day(each.not_valid_after_utc),
             )

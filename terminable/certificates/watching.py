@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IReactorCore, IReactorFDSet
 from twisted.logger import Logger
 from twisted.python.filepath import FilePath
 
+from terminable import events
 from terminable.certificates.files import foldersIn
 from terminable.certificates.renewed import Renewal
 
@@ -161,7 +162,11 @@ class CertificateWatch:
             try:
                 renewal.renew()
             except Exception:
-                _log.failure("{paths} cannot be renewed", paths=renewal.paths)
+                _log.failure(
+                    "{paths} cannot be renewed",
+                    event=events.CERTIFICATE_FAILED,
+                    paths=renewal.paths,
+                )
 
     def _watch(self) -> None:
         places = placesOf(path for renewal in self._renewals for path in renewal.paths)
@@ -197,6 +202,7 @@ class CertificateWatch:
             self._told.add(why)
             _log.warn(
                 "changes of {paths} are not noticed by themselves: {why}",
+                event=events.CERTIFICATE_UNWATCHED,
                 paths=", ".join(path for renewal in self._renewals for path in renewal.paths),
                 why=why,
             )

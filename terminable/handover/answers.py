@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.protocols import amp
 
+from terminable import events
 from terminable.handover import channel
 from terminable.handover.following import takeoverOf
 
@@ -55,7 +56,10 @@ class Answers(amp.CommandLocator):
         Have the process before this one end, or this one if there is none.
         """
         if not self._follows():
-            _log.warn("a successor that does not serve yet wants an older process to end")
+            _log.warn(
+                "a successor that does not serve yet wants an older process to end",
+                event=events.UPGRADE_TOO_EARLY,
+            )
             return {}
         takeover = takeoverOf(self._reactor)
         if takeover.channel is not None:

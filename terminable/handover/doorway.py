@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from twisted.protocols import amp
 from twisted.python.failure import Failure
 
+from terminable import events
 from terminable.errors import InvalidOption
 from terminable.handover.movable import CannotMove
 from terminable.handover.passing import Sender
@@ -56,7 +57,12 @@ def _isOurs(channel: Any) -> bool:
     user = peerUser(channel.transport.getHandle())
     if user == os.geteuid():
         return True
-    _log.warn("a process of user {user} is refused on {channel}", user=user, channel=channel)
+    _log.warn(
+        "a process of user {user} is refused on {channel}",
+        event=events.PASSING_REFUSED,
+        user=user,
+        channel=channel,
+    )
     channel.transport.abortConnection()
     return False
 
@@ -96,7 +102,9 @@ class _Receiver(amp.AMP):
         """
         super().connectionMade()
         if len(self._opened) >= MOST:
-            _log.warn("too many processes are connected to pass connections")
+            _log.warn(
+                "too many processes are connected to pass connections", event=events.PASSING_CROWDED
+            )
             self.transport.abortConnection()
         elif _isOurs(self):
             self._opened.add(self)

@@ -30,6 +30,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.lockfile import FilesystemLock
 from zope.interface import directlyProvides, providedBy
 
+from terminable import events
 from terminable.tracking import internals
 
 _log = Logger()
@@ -246,7 +247,11 @@ class Offered:
         for offer in list(self._waiting if offers is None else offers):
             if offer in self._waiting:
                 self._waiting.remove(offer)
-                _log.warn("nobody listens on {offer} any more; it is closed", offer=offer)
+                _log.warn(
+                    "nobody listens on {offer} any more; it is closed",
+                    event=events.PORTS_UNCLAIMED,
+                    offer=offer,
+                )
                 offer.socket.close()
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from twisted.logger import Logger
 
 from terminable.handover.movable import LARGEST, CannotMove, IMovable, NotNow
-from terminable.tracking import internals
+from terminable.tracking import internals, pausing
 
 _log = Logger()
 
@@ -146,7 +146,7 @@ def needMovable(application: Any) -> Any:
 def checkAlive(transport: Any) -> None:
     """
     @raise CannotMove: the connection is ending.
-    @raise NotNow: somebody is producing output.
+    @raise NotNow: somebody is producing output, or what the peer has sent is held back.
     """
     if not transport.connected or transport.disconnecting:
         raise CannotMove("it is being lost")
@@ -154,6 +154,8 @@ def checkAlive(transport: Any) -> None:
         raise CannotMove("one half of it has ended")
     if transport.producer is not None and not internals.isHTTPProducer(transport):
         raise NotNow("somebody is producing output")
+    if pausing.pausedBy(transport) - {pausing.APPLICATION}:
+        raise NotNow("what its peer has sent is held back")
 
 
 def checkQuiet(transport: Any) -> None:

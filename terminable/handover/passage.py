@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IUNIXTransport
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from terminable import events
 from terminable.errors import InvalidOption
 from terminable.tracking import internals, sockets
 
@@ -80,7 +81,11 @@ def guard(channel: Any) -> None:
         if len(internals.unclaimed(channel)) >= MOST_UNCLAIMED:
             os.close(descriptor)
             if channel.transport.connected:
-                _log.warn("{channel} brings too many descriptors", channel=channel)
+                _log.warn(
+                    "{channel} brings too many descriptors",
+                    event=events.PASSING_FLOODED,
+                    channel=channel,
+                )
                 channel.transport.abortConnection()
             return
         os.set_inheritable(descriptor, False)

@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from twisted.protocols import amp
 from twisted.python.failure import Failure
 
+from terminable import events
 from terminable.handover import passage
 from terminable.handover.holding import Hold, isHeld
 from terminable.handover.movable import CannotMove, CannotTake, ConnectionMoved
@@ -261,7 +262,9 @@ class Sender:
 
     def _impatient(self) -> None:
         if self._transport.connected:
-            _log.warn("the other process does not answer; its channel is cut")
+            _log.warn(
+                "the other process does not answer; its channel is cut", event=events.PASSING_SILENT
+            )
             self._transport.abortConnection()
 
     def _hearLastWords(self) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 from twisted.logger import Logger
 
+from terminable import events
+
 _log = Logger()
 
 
@@ -24,7 +26,12 @@ def write(path: str, pid: int) -> None:
             written.write(str(pid))
         os.replace(partial, path)
     except OSError as problem:
-        _log.warn("cannot write the pidfile {path}: {problem}", path=path, problem=problem)
+        _log.warn(
+            "cannot write the pidfile {path}: {problem}",
+            event=events.PIDFILE_FAILED,
+            path=path,
+            problem=problem,
+        )
 
 
 def remove(path: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from terminable import events
 from terminable.errors import HandoverFailed, InvalidOption, TerminableError
 from terminable.handover.worker import Worker
 from terminable.policy.backoff import Backoff
@@ -76,7 +77,12 @@ class Place:
             _log.failure("{worker} failed", reason, worker=worker)
         elif self._pool.lives:
             why = reason.getErrorMessage()
-            _log.warn("worker {pid} does not serve: {why}", pid=worker.pid, why=why)
+            _log.warn(
+                "worker {pid} does not serve: {why}",
+                event=events.WORKER_NOT_SERVING,
+                pid=worker.pid,
+                why=why,
+            )
 
     def ended(self, worker: Worker) -> None:
         """
@@ -88,7 +94,9 @@ class Place:
         self.worker = None
         if self._pool.lives:
             wait = self._backoff.after(worker.life)
-            _log.warn("another worker is started in {wait:g} s", wait=wait)
+            _log.warn(
+                "another worker is started in {wait:g} s", event=events.WORKER_AGAIN, wait=wait
+            )
             self._call = self._reactor.callLater(wait, self.fill)
 
     async def replace(self) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 
+from terminable import events
 from terminable.handover.parcels import Fresh
 from terminable.handover.passing import Sender
 
@@ -243,7 +244,11 @@ class Spreader(Factory):
         if self._local is not None:
             self._serve(connection)
         elif len(self._held) >= self._most:
-            _log.warn("no worker takes {address}, and many wait", address=connection.address)
+            _log.warn(
+                "no worker takes {address}, and many wait",
+                event=events.PASSING_WAITING,
+                address=connection.address,
+            )
             connection.transport.loseConnection()
         else:
             connection.tried.clear()
@@ -262,7 +267,9 @@ class Spreader(Factory):
 
     def _giveUp(self, connection: _Spread) -> None:
         connection.timer = None
-        _log.warn("no worker for {address}", address=connection.address)
+        _log.warn(
+            "no worker for {address}", event=events.PASSING_NOBODY, address=connection.address
+        )
         self._held.remove(connection)
         connection.transport.loseConnection()
 

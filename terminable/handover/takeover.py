@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from twisted.protocols import amp
 from twisted.python.failure import Failure
 
+from terminable import events
 from terminable.handover import channel, command, environment, logfile, pidfile
 from terminable.handover.following import Alone
 from terminable.handover.offered import Offered, lock
@@ -160,7 +161,7 @@ class Takeover(Alone, amp.CommandLocator):
         """
         if self.waiting:
             self.waiting = False
-            _log.info("taking over as process {pid}", pid=os.getpid())
+            _log.info("taking over as process {pid}", event=events.UPGRADE_TAKING, pid=os.getpid())
             # When the answer is on its way: until then, the other one serves.
             self._reactor.callLater(0, self._accept)
         return {}
@@ -185,10 +186,13 @@ class Takeover(Alone, amp.CommandLocator):
             self.beMain()
         if self.worker:
             if self._go():
-                _log.warn("the process above this worker is gone")
+                _log.warn("the process above this worker is gone", event=events.WORKER_ALONE)
             return
         if self.waiting and self._said and not self._leaving:
-            _log.warn("the process before this one has ended, before it said anything")
+            _log.warn(
+                "the process before this one has ended, before it said anything",
+                event=events.UPGRADE_ALONE,
+            )
             self.serve()
         if self.pidfile and not self.waiting:
             # It took the file away with it.

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.protocols import amp
 
+from terminable import events
 from terminable.handover import movers, passage
 from terminable.handover.holding import Hold
 from terminable.handover.movable import CannotTake, ConnectionMoved
@@ -22,6 +23,7 @@ from terminable.handover.parcels import Parcel
 from terminable.handover.passing import BUDGET, Take
 from terminable.slices import Queue, Slices
 from terminable.tracking import internals
+from terminable.tracking.factory import buildAdmitted
 
 _log = Logger()
 
@@ -126,7 +128,7 @@ class Adoption:
             raise CannotTake(f"nobody listens on {host} here")
         if (sock.family == socket.AF_UNIX) is not issubclass(port.transport, unix.Server):
             raise CannotTake(f"{port} has connections of another kind")
-        protocol = port.factory.buildProtocol(peer)
+        protocol = buildAdmitted(port.factory, peer)
         if protocol is None:
             raise CannotTake(f"the factory on {host} refuses it here")
         number = port.sessionno
@@ -269,7 +271,10 @@ class Taking(internals.Claiming, amp.CommandLocator):
             if descriptor >= 0:
                 os.close(descriptor)
             # From here on, no command would find its own.
-            _log.warn("descriptors got lost on their way: too many files are open")
+            _log.warn(
+                "descriptors got lost on their way: too many files are open",
+                event=events.PASSING_LOST,
+            )
             self._transport.loseConnection()
             raise CannotTake("its descriptor got lost on the way")
         try:

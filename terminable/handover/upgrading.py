@@ -22,6 +22,7 @@ from twisted.internet.interfaces import IReactorCore
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from terminable import events
 from terminable.errors import HandoverFailed, NotServing, UpgradeRefused
 from terminable.handover import command, logfile, pidfile
 from terminable.handover.environment import PIDFILE
@@ -183,9 +184,10 @@ class Upgrade:
             raise
 
     async def _bound(self) -> None:
-        takeover = takeoverOf(self._reactor)
-        if await takeover.older() + 1 > self.processes:
-            _log.warn("{most} processes are draining; the oldest is ended", most=self.processes)
+        most, takeover = self.processes, takeoverOf(self._reactor)
+        if await takeover.older() + 1 > most:
+            text = "{most} processes are draining; the oldest is ended"
+            _log.warn(text, event=events.UPGRADE_CROWDED, most=most)
             takeover.endOldest()
 
     def _successor(
@@ -251,7 +253,7 @@ class Upgrade:
         if path:
             # twistd takes it away as its last deed.
             atexit.register(lambda: pidfile.write(path, takeover.serving))
-        _log.info("upgrade: {pid} serves now", pid=pid)
+        _log.info("upgrade: {pid} serves now", event=events.UPGRADE_SERVING, pid=pid)
         await self._introduce(successor, pid)
         if self.invisible:
             await self._move(successor)
@@ -279,7 +281,8 @@ class Upgrade:
         try:
             sender = Sender(self._reactor, successor.channel)
             moved = await moveAll(self._reactor, connections, sender, self.invisible)
-            _log.info("to {pid}: {moved}", pid=successor.pid, moved=moved)
+            pid, text = successor.pid, str(moved)
+            _log.info("to {pid}: {moved}", event=events.UPGRADE_MOVED, pid=pid, moved=text)
         except Exception:
             _log.failure("cannot move connections")
 
@@ -323,11 +326,14 @@ class Upgrade:
         """
         Upgrade, for somebody who only looks into the log.
         """
-        self.upgrade().addErrback(
-            lambda reason: _log.error(
-                "upgrade failed, going on: {reason}", reason=reason.getErrorMessage()
+
+        def failed(failure: Failure) -> None:
+            why = failure.getErrorMessage()
+            _log.error(
+                "upgrade failed, going on: {reason}", event=events.UPGRADE_FAILED, reason=why
             )
-        )
+
+        self.upgrade().addErrback(failed)
 
 
 _upgrades: WeakKeyDictionary[Any, Upgrade] = WeakKeyDictionary()
@@ -380,7 +386,7 @@ def readyAfter(reactor: Any, starting: Deferred[Any]) -> None:
 
     def failed(reason: Failure) -> Failure:
         if takeover.waiting:
-            _log.failure("cannot take over", reason)
+            _log.failure("cannot take over", reason, event=events.UPGRADE_CANNOT_TAKE)
             takeover.leave()
         else:
             ready.callback(None)

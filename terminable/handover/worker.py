@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.protocols import amp
 
+from terminable import events
 from terminable.errors import HandoverFailed
 from terminable.handover import channel, passage
 from terminable.handover.successor import Successor
@@ -135,11 +136,11 @@ class Worker(amp.CommandLocator):
             self._reactor.callLater(0, self._gone, None)
             raise HandoverFailed(f"it cannot be started ({problem})") from None
         self._successor.gone.addCallback(self._gone)
-        _log.info("worker {pid} started", pid=self.pid)
+        _log.info("worker {pid} started", event=events.WORKER_STARTED, pid=self.pid)
         await starting
         self._ready = self._reactor.seconds()
         self._step(WorkerState.READY)
-        _log.info("worker {pid} is ready", pid=self.pid)
+        _log.info("worker {pid} is ready", event=events.WORKER_READY, pid=self.pid)
 
     async def serve(self) -> None:
         """
@@ -164,14 +165,23 @@ class Worker(amp.CommandLocator):
         if len(self.reports) >= REPORTS:
             transport: Any = self._successor.channel.transport
             if transport is not None and transport.connected and not transport.disconnecting:
-                _log.warn("worker {pid} reports too often; it is ended", pid=self.pid)
+                _log.warn(
+                    "worker {pid} reports too often; it is ended",
+                    event=events.WORKER_FLOODING,
+                    pid=self.pid,
+                )
                 self.end()
                 transport.abortConnection()
             return {}
         try:
             told, more = summary.fromText(report)
         except ValueError as problem:
-            _log.warn("worker {pid} reports nonsense: {problem}", pid=self.pid, problem=problem)
+            _log.warn(
+                "worker {pid} reports nonsense: {problem}",
+                event=events.WORKER_NONSENSE,
+                pid=self.pid,
+                problem=problem,
+            )
         else:
             self.reports.append(told)
             self.unnamed += more
@@ -204,6 +214,17 @@ class Worker(amp.CommandLocator):
         told.addCallback(lambda _: self._reactor.callLater(DEAF, self._successor.signal, "TERM"))
         self._reactor.callLater(ABORTED, self.end)
 
+    def makeRoom(self) -> None:
+        """
+        Have it end now, as there are too many that drain.
+        """
+        _log.warn(
+            "too many workers are draining; {pid} is ended",
+            event=events.WORKER_ABORTED,
+            pid=self.pid,
+        )
+        self.abort()
+
     def end(self) -> None:
         """
         End the process, whatever it is at.
@@ -217,5 +238,5 @@ class Worker(amp.CommandLocator):
             passage.hearLastWords(transport)
         self.state = WorkerState.ENDED
         how = "; ".join([self._successor.how or "before it began", *map(str, self.reports)])
-        _log.info("worker {pid} ended {how}", pid=self.pid, how=how)
+        _log.info("worker {pid} ended {how}", event=events.WORKER_ENDED, pid=self.pid, how=how)
         self._ended(self)

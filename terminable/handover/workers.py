@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from terminable import events
 from terminable.errors import HandoverFailed, NotServing, UpgradeRefused
 from terminable.handover.following import takeoverOf
 from terminable.handover.held import HeldPorts
@@ -250,7 +251,7 @@ class Workers(Observed, Service):
             return
         self._broken = True
         reason = problem.getErrorMessage() if isinstance(problem, Failure) else str(problem)
-        _log.error("workers cannot start: {reason}", reason=reason)
+        _log.error("workers cannot start: {reason}", event=events.WORKERS_FAILED, reason=reason)
         for place in self._places:
             place.giveUp()
         self.cannotStart(reason)
@@ -281,7 +282,7 @@ class Workers(Observed, Service):
         count = countOf("count", count)
         self._mustServe("resize")
         self._count = count
-        _log.info("the number of workers is {count} now", count=count)
+        _log.info("the number of workers is {count} now", event=events.WORKERS_COUNT, count=count)
         while len(self._places) < count:
             self._addPlace()
         while len(self._places) > count:
@@ -315,13 +316,12 @@ class Workers(Observed, Service):
         finally:
             self._rolling = False
         self._mustServe("restart workers")
-        _log.info("rolling restart: done")
+        _log.info("rolling restart: done", event=events.WORKERS_RESTARTED)
 
     def _bound(self) -> None:
         leaving = [worker for worker in self._all if worker.state is WorkerState.LEAVING]
         for worker in leaving[: -2 * self._count]:
-            _log.warn("too many workers are draining; {pid} is ended", pid=worker.pid)
-            worker.abort()
+            worker.makeRoom()
 
     # -- stopping
 
@@ -370,7 +370,9 @@ class Workers(Observed, Service):
 
     def _end(self) -> None:
         for worker in self._living():
-            _log.warn("worker {pid} does not end; it is ended", pid=worker.pid)
+            _log.warn(
+                "worker {pid} does not end; it is ended", event=events.WORKER_STUCK, pid=worker.pid
+            )
             worker.end()
 
     def abort(self) -> None:
@@ -389,5 +391,6 @@ class Workers(Observed, Service):
         assert self._began is not None
         report, text = verdict(self._all, self._reactor.seconds() - self._began)
         self._all = []
-        _log.info("terminated: {text}", text=text)
+        details = events.fieldsOf(report)
+        _log.info("terminated: {report}", event=events.TERMINATED, report=text, **details)
         self.tell("terminated", report)

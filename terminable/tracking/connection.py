@@ -18,8 +18,16 @@ from terminable.drainers.plain import fullDrainer
 from terminable.drainers.raw import RawDrainer
 from terminable.interfaces import IDrainer, IHintingDrainer
 from terminable.policy.ledger import Entry, Outcome, State
-from terminable.tracking import internals, sockets
-from terminable.tracking.layers import addressText, applicationOf, layers, socketOf, topOf, unsent
+from terminable.tracking import internals, pausing, sockets
+from terminable.tracking.layers import (
+    addressText,
+    applicationOf,
+    isEmpty,
+    layers,
+    socketOf,
+    topOf,
+    unsent,
+)
 
 _log = Logger()
 
@@ -211,6 +219,13 @@ class Connection:
         """
         return any(isLeaving(layer) for layer in layers(self.transport)[:-1])
 
+    def isHeld(self) -> bool:
+        """
+        Whether somebody but the application has it wait: what it has sent is to be handled
+        later.
+        """
+        return bool(pausing.pausedBy(self.transport) - {pausing.APPLICATION})
+
     def isUnfinished(self) -> bool:
         """
         Whether the protocol has something in flight.
@@ -218,6 +233,8 @@ class Connection:
         return self._isUnfinished(self.protocol)
 
     def _isUnfinished(self, protocol: Any) -> bool:
+        if self.isHeld():
+            return True
         try:
             return bool(self._drainerOf(protocol).isBusy())
         except BaseException:
@@ -243,6 +260,8 @@ class Connection:
         """
         found = layers(self.transport)
         self.tls = None
+        if isEmpty(found):
+            return State.BUSY
         leaving = False
         for layer in found[:-1]:
             leaving = leaving or isLeaving(layer)

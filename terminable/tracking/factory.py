@@ -16,8 +16,9 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, providedBy
 
-from terminable.tracking.layers import StandIn, bottomOf
+from terminable.tracking.layers import StandIn, bottomOf, stepAside
 from terminable.tracking.transports import Recorder, hookEnd, isRecorded
+from terminable.tracking.waiting import Waiting
 
 
 class Gate(Recorder, Protocol):
@@ -88,13 +89,16 @@ class TerminableFactory:
         """
         self.wrappedFactory.doStop()
 
-    def buildProtocol(self, addr: IAddress | None) -> TerminableProtocol | None:
+    def buildProtocol(self, addr: IAddress | None) -> TerminableProtocol | Waiting | None:
         """
         @return: C{None}, which has the connection closed, if the wrapped factory
             says so or if the server is no longer serving.
         """
         if not self._gate.accepting:
             return None
+        if getattr(self._gate, "room", None) is not None:
+            # It may have to wait.
+            return Waiting(self.wrappedFactory, addr, self._gate)
         protocol = self.wrappedFactory.buildProtocol(addr)
         return None if protocol is None else TerminableProtocol(protocol, self._gate)
 
@@ -103,6 +107,49 @@ class TerminableFactory:
         The wrapped factory's.
         """
         return _prefixOf(self.wrappedFactory)
+
+
+class AdmittingFactory(TerminableFactory):
+    """
+    Stands for the factory of a port whose transports record themselves, so that they ask to
+    be admitted.
+    """
+
+    def doStart(self) -> None:
+        """
+        The port begins to use the factory.
+        """
+        self.wrappedFactory.doStart()
+
+
+def askAtDoor(port: Any, gate: Gate) -> None:
+    """
+    Have the connections to come of a port ask to be admitted.
+    """
+    port.factory = AdmittingFactory(port.factory, gate)
+
+
+def askNoMore(port: Any) -> None:
+    """
+    Undo L{askAtDoor}.
+    """
+    factory = getattr(port, "factory", None)
+    if isinstance(factory, AdmittingFactory):
+        port.factory = factory.wrappedFactory
+
+
+def buildAdmitted(factory: Any, addr: IAddress | None) -> Any:
+    """
+    Build what a port's factory builds, for a connection that was admitted somewhere else.
+
+    @return: C{None} if the factory refuses it.
+    """
+    gate = vars(factory)["_gate"] if isinstance(factory, TerminableFactory) else None
+    if getattr(gate, "room", None) is None:
+        return factory.buildProtocol(addr)
+    inner = factory.wrappedFactory
+    protocol = inner.buildProtocol(addr)
+    return None if protocol is None else Waiting(inner, addr, gate, protocol)
 
 
 def lead(factory: TerminableFactory, gate: Gate) -> None:
@@ -157,25 +204,12 @@ class TerminableProtocol(StandIn):
         Record the transport, step aside, and connect the wrapped protocol.
         """
         bottom = bottomOf(transport)
-        if not self._stepAside(transport, bottom):
+        if not stepAside(self, self.wrappedProtocol, transport):
             self.transport = transport
         elif not isRecorded(bottom):
             hookEnd(bottom, self._recorder)
         self._recorder.opened(bottom)
         self.wrappedProtocol.makeConnection(transport)
-
-    def _stepAside(self, transport: Any, bottom: Any) -> bool:
-        if not hasattr(bottom, "connectionLost"):
-            return False
-        for name in ("protocol", "wrappedProtocol"):
-            if getattr(transport, name, None) is self:
-                setattr(transport, name, self.wrappedProtocol)
-                described = getattr(bottom, "repstr", None)
-                if described is not None:
-                    inner = type(self.wrappedProtocol).__name__
-                    bottom.repstr = described.replace(type(self).__name__, inner)
-                return True
-        return False
 
     def dataReceived(self, data: bytes) -> None:
         """

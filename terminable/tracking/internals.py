@@ -237,6 +237,14 @@ def deliver(protocol: Any, event: Any) -> None:
     _handleEvent(event, protocol)
 
 
+def forgetMessage(protocol: Any) -> None:
+    """
+    Forget what has come of a WebSocket's message so far (C{_textBuffer}, C{_bytesBuffer}).
+    """
+    protocol._textBuffer.done()
+    protocol._bytesBuffer.done()
+
+
 # -- the process
 
 

@@ -30,6 +30,49 @@ class StandIn:
     wrappedProtocol: Any = None
 
 
+def stepAside(standIn: StandIn, protocol: Any, transport: Any) -> bool:
+    """
+    Put a protocol into the place of one that stands in for it.
+
+    @param transport: what the one that stands in was given as its transport.
+    @return: whether that was possible: transports that do not name their protocol, and
+        those that nobody tells of their end, have no such place.
+    """
+    bottom = bottomOf(transport)
+    name = _placeOf(standIn, transport, bottom)
+    if not name:
+        return False
+    setattr(transport, name, protocol)
+    for attribute in ("repstr", "logstr"):
+        described = getattr(bottom, attribute, None)
+        if described is not None:
+            inner = type(protocol).__name__
+            setattr(bottom, attribute, described.replace(type(standIn).__name__, inner, 1))
+    return True
+
+
+def canStepAside(standIn: StandIn, transport: Any) -> bool:
+    """
+    Whether L{stepAside} would do it.
+    """
+    return bool(_placeOf(standIn, transport, bottomOf(transport)))
+
+
+def _placeOf(standIn: StandIn, transport: Any, bottom: Any) -> str:
+    if hasattr(bottom, "connectionLost"):
+        for name in ("protocol", "wrappedProtocol"):
+            if getattr(transport, name, None) is standIn:
+                return name
+    return ""
+
+
+def isEmpty(found: list[Any]) -> bool:
+    """
+    Whether no application has been built yet for a connection that has these layers.
+    """
+    return isinstance(found[-1], StandIn)
+
+
 def layers(transport: Any) -> list[Any]:
     """
     Everything that bytes pass on their way from the socket to the application: the

@@ -27,7 +27,7 @@ from zope.interface import implementer
 
 from terminable.policy.schedule import Schedule
 from terminable.tracking import internals, sockets
-from terminable.tracking.layers import StandIn, layers, socketOf, tlsLayer, topOf
+from terminable.tracking.layers import StandIn, isEmpty, layers, socketOf, tlsLayer, topOf
 
 #: How often to look, in seconds, where lingering is off.
 _INTERVAL = 0.1
@@ -42,7 +42,8 @@ def install(transport: Any, reactor: IReactorTime, schedule: Schedule) -> None:
 
     Transports that are no file descriptors (those of tests) are left as they are.
     """
-    if not isinstance(transport, FileDescriptor):
+    if not isinstance(transport, FileDescriptor) or isEmpty(layers(transport)):
+        # Nobody has anything to say on a connection that is not admitted.
         return
     tls = tlsLayer(transport)
     if tls is None and not schedule.linger:
@@ -77,11 +78,18 @@ def _release(transport: Any, tls: TLSMemoryBIOProtocol | None) -> None:
         tls.unregisterProducer()
 
 
+def lingers(transport: Any) -> bool:
+    """
+    Whether a connection was lost, and what its peer sends is thrown away.
+    """
+    return any(isinstance(it, _Lingering) for it in layers(transport))
+
+
 def _begin(transport: Any, reactor: IReactorTime, schedule: Schedule) -> None:
     """
     Linger on a connection that has been told to go, unless it is over already.
     """
-    if not transport.connected or any(isinstance(it, _Lingering) for it in layers(transport)):
+    if not transport.connected or lingers(transport):
         return
     tls = tlsLayer(transport)
     if tls is None:

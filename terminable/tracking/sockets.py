@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import select
 import socket
 import struct
 import sys
 from array import array
-from typing import Final
+from typing import Final, NamedTuple
 
 try:
     from fcntl import ioctl
@@ -31,10 +32,23 @@ _SO_DETACH_FILTER: Final = 27
 #: C{SIOCOUTQNSD} of C{<linux/sockios.h>}.
 _SIOCOUTQNSD: Final = 0x894B
 
+#: Where C{tcpi_last_data_sent} (32 bits, milliseconds) lies in C{struct tcp_info} of
+#: C{<linux/tcp.h>}; C{tcpi_last_data_recv} is the one after the next.
+_LAST_DATA_SENT: Final = 44
+
 #: Where C{tcpi_rtt} (32 bits, microseconds) and C{tcpi_bytes_received} (64 bits) lie in
 #: C{struct tcp_info} of C{<linux/tcp.h>}.
 _ROUND_TRIP: Final = 68
 _BYTES_RECEIVED: Final = 128
+
+#: And C{tcpi_last_data_sent}, C{tcpi_last_data_recv} (32 bits, milliseconds), and
+#: C{tcpi_bytes_acked} (64 bits).
+_LAST_SENT: Final = 44
+_LAST_RECEIVED: Final = 52
+_BYTES_CONFIRMED: Final = 120
+
+#: And C{tcpi_unacked} (32 bits), in which a socket that listens has the length of its queue.
+_UNACKED: Final = 24
 
 #: A classic BPF program, as C{(code, jump if true, jump if false, operand)}: what
 #: it sees begins with the TCP header, whose byte 13 holds the flags (RFC 9293,
@@ -101,6 +115,60 @@ def roundTrip(sock: socket.socket) -> float:
     return 0.0 if info is None else float(struct.unpack_from("=I", info, _ROUND_TRIP)[0]) / 1e6
 
 
+def quiet(sock: socket.socket) -> float:
+    """
+    For how many seconds nothing was sent by either side; for ever, where that cannot be
+    told.
+    """
+    info = _tcpInfo(sock)
+    if info is None:
+        return math.inf
+    sent, received = struct.unpack_from("=I4xI", info, _LAST_DATA_SENT)
+    return float(min(sent, received)) / 1e3
+
+
+def queued(sock: socket.socket) -> int:
+    """
+    How many connections wait in the queue of a listening TCP socket; 0 where that cannot be
+    told.
+    """
+    info = _tcpInfo(sock)
+    # For a socket that listens, this place has another meaning than its name.
+    return 0 if info is None else int(struct.unpack_from("=I", info, _UNACKED)[0])
+
+
+class Traffic(NamedTuple):
+    """
+    What has passed a TCP connection so far.
+
+    @ivar received: bytes from the peer.
+    @ivar confirmed: bytes to the peer that it has confirmed.
+    @ivar lastReceived: seconds since the last of its bytes; C{None} if there was none.
+    @ivar lastSent: seconds since our last byte; C{None} if none was confirmed.
+    """
+
+    received: int
+    confirmed: int
+    lastReceived: float | None
+    lastSent: float | None
+
+
+def traffic(sock: socket.socket) -> Traffic | None:
+    """
+    @return: what has passed; C{None} where that cannot be told: UNIX sockets, and other
+        systems than Linux.
+    """
+    info = _tcpInfo(sock)
+    if info is None:
+        return None
+    [received] = struct.unpack_from("=Q", info, _BYTES_RECEIVED)
+    [confirmed] = struct.unpack_from("=Q", info, _BYTES_CONFIRMED)
+    # Before the first byte, both count from the handshake.
+    lastReceived = struct.unpack_from("=I", info, _LAST_RECEIVED)[0] / 1e3 if received else None
+    lastSent = struct.unpack_from("=I", info, _LAST_SENT)[0] / 1e3 if confirmed else None
+    return Traffic(received, confirmed, lastReceived, lastSent)
+
+
 def _tcpInfo(sock: socket.socket) -> bytes | None:
     if not _LINUX or sock.family not in (socket.AF_INET, socket.AF_INET6):
         return None
@@ -125,6 +193,27 @@ def readable(sock: socket.socket) -> bool:
         return bool(poll.poll(0))
     except (OSError, ValueError):
         return False
+
+
+def gone(sock: socket.socket) -> bool:
+    """
+    Whether nobody is at the other end any more: the connection was reset, or the peer has
+    ended its side and has left nothing that we have not read.  C{False} where that cannot
+    be told.
+    """
+    if not hasattr(select, "poll"):  # pragma: no cover - Windows
+        return False
+    ended = getattr(select, "POLLRDHUP", 0) | select.POLLHUP
+    try:
+        poll = select.poll()
+        poll.register(sock, getattr(select, "POLLRDHUP", 0))
+        found = poll.poll(0)
+    except (OSError, ValueError):
+        return True
+    state = found[0][1] if found else 0
+    if state & (select.POLLERR | select.POLLNVAL):
+        return True
+    return bool(state & ended) and not unread(sock)
 
 
 def refuseNew(sock: socket.socket) -> bool:

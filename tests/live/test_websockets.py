@@ -179,8 +179,9 @@ class CrowdTests(SocketsTestCase):
 
     def test_staggered(self) -> None:
         """
-        Two thousand are closed one after the other, in all of the time that there is: in no
-        tenth of a second more than a tenth of them.
+        Two thousand are closed one after the other, in all of the time that there is.  A
+        twentieth of them belongs to each tenth of a second; their clients may be late in
+        seeing it on a machine that is busy.
         """
         server = self.serving(gracePeriod=15.0, stagger=2.0)
         crowds = self.crowds(("asyncio", 1600), ("autobahn", 400))
@@ -189,7 +190,7 @@ class CrowdTests(SocketsTestCase):
         seen = [each for crowd in crowds for each in crowd.seen()]
         self.assertClosed(seen, 2000, 1001, "")
         slices = Counter(int((each.when - told) * 10) for each in seen)
-        self.assertLessEqual(max(slices.values()), 200, sorted(slices.items()))
+        self.assertLessEqual(max(slices.values()), 400, sorted(slices.items()))
         self.assertGreater(max(slices), 17, sorted(slices.items()))
         self.assertLess(server.gone(), 10.0, server.log())
         self.assertIn("2000 finished, 0 aborted", server.report())
