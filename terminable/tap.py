@@ -4,16 +4,29 @@ C{twistd terminable}: our own server, or any other plugin, ended politely.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.application.service import IServiceMaker
+from twisted.application.service import IService, IServiceMaker, MultiService
 from twisted.plugin import getPlugins
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from terminable.content import contentOf, endpointOf, reasonOf
+from terminable.controls import (
+    ControlOptions,
+    admissionOf,
+    checkAdmin,
+    checkShared,
+    checkSpool,
+    limitsOf,
+    openAdmin,
+    openAgent,
+    sharedLimitsOf,
+    spoolOf,
+)
 from terminable.endpoints import scheduleFrom
 from terminable.errors import InvalidOption, TerminableError
 from terminable.exitstatus import ExitStatus
@@ -23,6 +36,7 @@ from terminable.handover.upgrading import INVISIBLE, upgradeOf
 from terminable.handover.workers import Workers
 from terminable.hosting import HostingService
 from terminable.progress import watch
+from terminable.records import RecordOptions, begin, linesOf, logged, reportOf
 from terminable.service import TerminableService
 from terminable.supervising import supervise
 from terminable.terminal import progressOn
@@ -38,10 +52,10 @@ _SETTINGS = {
     "--close-code": "closeCode",
     "--close-reason": "closeReason",
 }
-_CONTENT = ("path", "class", "wsgi", "factory")
+_CONTENT = ("path", "class", "wsgi", "factory", "spool")
 
 
-class Options(UsageOptions):
+class Options(ControlOptions, RecordOptions, UsageOptions):
     """
     The command line.
     """
@@ -119,6 +133,13 @@ class Options(UsageOptions):
             text = self["workers"]
             number = int(text) if text.isascii() and text.isdigit() else text
             self["workers"] = countOf("--workers", number)
+        self.admission = admissionOf(self)
+        self.limits = limitsOf(self)
+        checkShared(self)
+        checkSpool(self)
+        checkAdmin(self)
+        self.report = reportOf(self)
+        self.lines = linesOf(self)
         given = [f"--{name}" for name in _CONTENT if self[name] is not None]
         if len(given) > 1:
             raise UsageError(f"{' and '.join(given)} exclude each other")
@@ -145,21 +166,61 @@ class Options(UsageOptions):
             raise UsageError(f"-- {name}: {problem}") from None
 
 
-def _workers(config: Options, reactor: Any) -> Workers:
+def _workers(config: Options, reactor: Any) -> IService:
     """
     The service of the process above the workers; what is served is up to these.
     """
     try:
         endpoints = [endpointOf(port, reactor) for port in config["ports"] or ["8080"]]
         workers = Workers(reactor, None, config["workers"], endpoints, schedule=config.schedule)
+        service: IService = workers
+        if config["agent-check"] is not None:
+            service = both = MultiService()
+            workers.setServiceParent(both)
+            openAgent(config, workers, reactor, both)
     except InvalidOption as problem:
         raise SystemExit(f"terminable: {problem}") from None
     failing = bool(config["fail-on-straggler"])
     supervise(reactor, workers, *progressOn(sys.stdout), failOnStraggler=failing)
-    return workers
+    if config.report is not None:
+        workers.addObserver(config.report)
+    return service
 
 
-def makeService(config: Options) -> TerminableService | Workers:
+def _hosting(config: Options, terminator: Terminator) -> TerminableService:
+    """
+    The service of another plugin.
+    """
+    name = config["plugin"][0]
+    try:
+        guest = config.plugin.makeService(config.pluginOptions)
+    except Exception as problem:
+        raise SystemExit(f"terminable: -- {name}: {reasonOf(problem)}") from None
+    twistd: Any = config.parent
+    pidfile = None if twistd is None else twistd.get("pidfile")
+    return HostingService(terminator, terminator.reactor, guest, name, pidfile)
+
+
+def _server(config: Options, terminator: Terminator) -> TerminableService:
+    """
+    Our own.
+    """
+    reactor = terminator.reactor
+    spool = None
+    if config["spool"] is None:
+        factory = contentOf(config, reactor)
+    else:
+        spool, factory = spoolOf(config, reactor)
+    endpoints = [endpointOf(port, reactor) for port in config["ports"] or ["8080"]]
+    service = TerminableService(terminator)
+    if spool is not None:
+        spool.setServiceParent(service)
+    for endpoint in endpoints:
+        service.listenOn(endpoint, factory)
+    return service
+
+
+def makeService(config: Options) -> IService:
     """
     Make the service that the command line describes.
 
@@ -170,31 +231,36 @@ def makeService(config: Options) -> TerminableService | Workers:
 
     try:
         worker = takeoverOf(reactor).worker
+        # Workers are told when to end; what they have to report is said by the process above.
+        begin(config.lines, None if worker else config.schedule, os.environ)
+        return logged(config, _service(config, reactor, worker))
     except InvalidOption as problem:
         raise SystemExit(f"terminable: {problem}") from None
+
+
+def _service(config: Options, reactor: Any, worker: bool) -> IService:
     if config["workers"] is not None and not worker:
         return _workers(config, reactor)
-    terminator = Terminator(reactor, config.schedule)
+    try:
+        shared, services = sharedLimitsOf(config, reactor)
+        limits = [*config.limits, *shared]
+        terminator = Terminator(reactor, config.schedule, admission=config.admission, limits=limits)
+        if config.plugin is None:
+            service = _server(config, terminator)
+        else:
+            service = _hosting(config, terminator)
+        openAdmin(config, terminator, service)
+        if not worker:
+            openAgent(config, terminator, reactor, service)
+    except InvalidOption as problem:
+        raise SystemExit(f"terminable: {problem}") from None
+    for each in services:
+        each.setServiceParent(service)
     if config["fail-on-straggler"]:
         terminator.addObserver(ExitStatus(reactor))
+    if config.report is not None and not worker:
+        terminator.addObserver(config.report)
     # A terminal has room for one live line.
     watch(reactor, terminator, *(() if worker else progressOn(sys.stdout)))
     upgradeOf(reactor).invisible = INVISIBLE if config["invisible"] else 0.0
-    if config.plugin is not None:
-        name = config["plugin"][0]
-        try:
-            guest = config.plugin.makeService(config.pluginOptions)
-        except Exception as problem:
-            raise SystemExit(f"terminable: -- {name}: {reasonOf(problem)}") from None
-        twistd: Any = config.parent
-        pidfile = None if twistd is None else twistd.get("pidfile")
-        return HostingService(terminator, reactor, guest, name, pidfile)
-    try:
-        factory = contentOf(config, reactor)
-        endpoints = [endpointOf(port, reactor) for port in config["ports"] or ["8080"]]
-    except InvalidOption as problem:
-        raise SystemExit(f"terminable: {problem}") from None
-    service = TerminableService(terminator)
-    for endpoint in endpoints:
-        service.listenOn(endpoint, factory)
     return service

@@ -1,0 +1,269 @@
+"""
+The options that keep clients within bounds, and work in order: admission, limits, a spool; and
+the admin door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.python.usage import UsageError
+from twisted.web.server import Site
+
+from terminable.content import endpointOf, namedAs
+from terminable.endpoints import admissionFrom, limitFrom
+from terminable.errors import InvalidOption
+from terminable.policy.admission import AT_STOP, FULL, Admission
+from terminable.policy.limits import Limit
+from terminable.policy.rates import rate
+
+#: What the settings of an admission are called here.
+_ADMISSION = {
+    "--capacity": "capacity",
+    "--capacity-per-peer": "perPeer",
+    "--queue": "queue",
+    "--queue-per-peer": "perPeerQueue",
+    "--wait": "wait",
+    "--stay": "stay",
+    "--when-full": "full",
+    "--waiting-at-stop": "atStop",
+    "--peer-prefixes": "prefixes",
+}
+
+#: What goes with --spool alone.
+_SPOOL = ("spool-work", "spool-rate", "spool-at-once")
+_AWAY = ("open", "closed")
+
+
+class ControlOptions:
+    """
+    What C{Options} has for it.
+    """
+
+    optParameters = [  # noqa: RUF012 - Twisted reads it from the class
+        ["capacity", None, None, "Serve so many connections at once; the others wait."],
+        ["capacity-per-peer", None, None, "The same for those of one peer."],
+        ["queue", None, None, "Have so many connections wait. [default: 256]"],
+        ["queue-per-peer", None, None, "The same for those of one peer; more are refused."],
+        ["wait", None, None, "Seconds that a connection waits before it is refused."],
+        ["stay", None, None, "Seconds that a connection may be inside before it is aborted."],
+        ["when-full", None, None, f"What if the queue is full: {', '.join(FULL)}. [default: hold]"],
+        [
+            "waiting-at-stop",
+            None,
+            None,
+            f"What of those who wait at a stop: {' or '.join(AT_STOP)}. [default: admit]",
+        ],
+        [
+            "peer-prefixes",
+            None,
+            None,
+            "Bits of an IPv4 and an IPv6 address that make a peer. [default: 32,64]",
+        ],
+        ["agent-check", None, None, "Tell HAProxy at this port or endpoint how the server stands."],
+        ["redis", None, None, "Where shared limits are kept: redis://127.0.0.1:6379/0."],
+        ["redis-away", None, None, "Shared limits without Redis: open or closed. [default: open]"],
+        [
+            "spool",
+            None,
+            None,
+            "Record each POST in this file, or postgresql:// database, and answer 202.",
+        ],
+        ["spool-work", None, None, "Work off what is recorded by this function, by dotted name."],
+        ["spool-rate", None, None, "So much of it, such as 10/s or 600/min."],
+        ["spool-at-once", None, None, "So many items at the same time. [default: 1]"],
+        [
+            "admin",
+            None,
+            None,
+            "Have an operator see and end the server here: unix:/run/site/admin.sock.",
+        ],
+        ["admin-token-file", None, None, "What whoever comes to --admin must know; mode 0600."],
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        options: Any = self
+        options["limits"] = []
+        options["shared-limits"] = []
+
+    def opt_limit(self, text: str) -> None:
+        """
+        Hold clients to a rate, such as messages=10/s:per=peer:over=backpressure,quota@5 or
+        received=2MB/s. May be repeated.
+        """
+        options: Any = self
+        options["limits"].append(text)
+
+    def opt_shared_limit(self, text: str) -> None:
+        """
+        The same for all processes that use the same --redis, in messages. May be repeated.
+        """
+        options: Any = self
+        options["shared-limits"].append(text)
+
+
+def admissionOf(options: Mapping[str, Any]) -> Admission | None:
+    """
+    @return: how connections are admitted; C{None} if all are.
+    @raise InvalidOption: named as it was typed.
+    """
+    return admissionFrom({f"--{name}": options[name] for name in options}, _ADMISSION)
+
+
+def limitsOf(options: Mapping[str, Any]) -> list[Limit]:
+    """
+    @return: what this process alone holds clients to.
+    @raise InvalidOption: with the whole of what was typed.
+    """
+    return [limitFrom("--limit", text) for text in options["limits"]]
+
+
+class _Anybody:
+    """
+    Stands for the quota of a limit while its text is read.
+    """
+
+    def take(self, key: str, amount: float) -> Any:
+        """
+        Never asked.
+        """
+        raise NotImplementedError  # pragma: no cover
+
+
+def checkShared(options: Mapping[str, Any]) -> None:
+    """
+    @raise UsageError: options that need each other.
+    @raise InvalidOption: with the whole of what was typed.
+    """
+    if options["shared-limits"] and options["redis"] is None:
+        raise UsageError("--shared-limit needs --redis")
+    if options["redis"] is not None and not options["shared-limits"]:
+        raise UsageError("--redis needs --shared-limit")
+    if options["redis-away"] is not None and options["redis"] is None:
+        raise UsageError("--redis-away needs --redis")
+    if options["redis-away"] not in (None, *_AWAY):
+        raise InvalidOption("--redis-away", options["redis-away"], " or ".join(_AWAY))
+    for text in options["shared-limits"]:
+        limitFrom("--shared-limit", text, shared=_Anybody())
+
+
+def sharedLimitsOf(options: Mapping[str, Any], reactor: Any) -> tuple[list[Limit], list[IService]]:
+    """
+    @return: what all processes together hold clients to, and the services that these limits
+        need.
+    @raise InvalidOption: no place for them.
+    """
+    if not options["shared-limits"]:
+        return [], []
+    from terminable.sharing import RedisLink, SharedQuota
+
+    away = options["redis-away"] or _AWAY[0]
+    try:
+        link = RedisLink(reactor, options["redis"])
+    except InvalidOption as problem:
+        raise InvalidOption("--redis", problem.value, problem.expected) from None
+    limits: list[Limit] = []
+    services: list[IService] = []
+    for text in options["shared-limits"]:
+        known = limitFrom("--shared-limit", text, shared=_Anybody())
+        quota = SharedQuota(reactor, link, known.rate, known.burst, away)
+        services.append(quota)
+        limits.append(limitFrom("--shared-limit", text, shared=quota))
+    return limits, services
+
+
+def checkSpool(options: Mapping[str, Any]) -> None:
+    """
+    @raise UsageError: options that need each other.
+    @raise InvalidOption: what cannot be meant.
+    """
+    given = [name for name in _SPOOL if options[name] is not None]
+    if given and options["spool"] is None:
+        raise UsageError(f"--{given[0]} needs --spool")
+    if options["spool-rate"] is not None:
+        rate("--spool-rate", options["spool-rate"])
+
+
+def spoolOf(options: Mapping[str, Any], reactor: Any) -> tuple[IService, Any]:
+    """
+    @return: the service of a spool, and what serves it.
+    @raise InvalidOption: named as it was typed.
+    """
+    from terminable.spool import spooled
+
+    settings: dict[str, Any] = {}
+    if options["spool-rate"] is not None:
+        # Each worker has its share.
+        settings["rate"] = rate("--spool-rate", options["spool-rate"]) / (options["workers"] or 1)
+    if options["spool-at-once"] is not None:
+        text = options["spool-at-once"]
+        settings["atOnce"] = int(text) if text.isascii() and text.isdigit() else text
+    work = options["spool-work"]
+    if work is not None:
+        work = namedAs("--spool-work", work, "the dotted name of a function that takes an item")
+    try:
+        service, resource = spooled(reactor, options["spool"], work, **settings)
+    except InvalidOption as problem:
+        names = {"rate": "--spool-rate", "atOnce": "--spool-at-once", "work": "--spool-work"}
+        name = names.get(problem.option, "--spool")
+        raise InvalidOption(name, problem.value, problem.expected) from None
+    return service, Site(resource, reactor=reactor)
+
+
+def checkAdmin(options: Mapping[str, Any]) -> None:
+    """
+    @raise UsageError: options that need each other, or exclude each other.
+    """
+    if options["admin"] is None and options["admin-token-file"] is not None:
+        raise UsageError("--admin-token-file needs --admin")
+    if options["admin"] is not None and options["workers"] is not None:
+        raise UsageError("--admin cannot be given with --workers: each worker would want the port")
+
+
+def openAdmin(options: Mapping[str, Any], terminator: Any, service: Any) -> Any:
+    """
+    Give a service its admin door, if one was asked for.
+
+    @param service: what is stopped when the process ends.
+    @return: what the door watches; C{None} if there is no door.
+    @raise InvalidOption: named as it was typed.
+    """
+    if options["admin"] is None:
+        return None
+    from terminable.admin.door import AdminDoor
+    from terminable.admin.places import mustBeFree
+    from terminable.admin.secrets import tokenIn
+    from terminable.admin.watched import Watched
+
+    reactor, file = terminator.reactor, options["admin-token-file"]
+    token = None if file is None else tokenIn(file, "--admin-token-file")
+    watched = Watched(reactor, terminator, leave=reactor.stop)
+    try:
+        door = AdminDoor(reactor, options["admin"], watched, token)
+        mustBeFree(reactor, "endpoint", options["admin"])
+    except InvalidOption as problem:
+        raise InvalidOption("--admin", problem.value, problem.expected) from None
+    door.beFirstOf(service)
+    return watched
+
+
+def openAgent(options: Mapping[str, Any], terminator: Any, reactor: Any, service: Any) -> None:
+    """
+    Give a service an agent check for HAProxy, if one was asked for.
+
+    @param terminator: what is asked about.
+    @param service: what is stopped when the process ends.
+    @raise InvalidOption: named as it was typed.
+    """
+    if options["agent-check"] is None:
+        return
+    from terminable.admin.agent import AgentCheck, AgentDoor
+
+    try:
+        endpoint = endpointOf(options["agent-check"], reactor)
+    except InvalidOption as problem:
+        raise InvalidOption("--agent-check", problem.value, problem.expected) from None
+    AgentDoor(reactor, endpoint, AgentCheck(reactor, terminator)).beFirstOf(service)

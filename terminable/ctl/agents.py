@@ -1,0 +1,182 @@
+"""
+How a connection to an admin door is made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import UNIXClientEndpoint
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IStreamClientEndpoint
+from twisted.internet.ssl import Certificate, PrivateCertificate, optionsForClientTLS
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.web.client import Agent, HTTPConnectionPool
+from twisted.web.iweb import IAgent, IAgentEndpointFactory, IPolicyForHTTPS
+from zope.interface import implementer
+
+from terminable.ctl.address import Address
+from terminable.errors import InvalidOption
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """
+    What shows who we are, and who the server is.
+
+    @ivar token: what goes with every request; C{None} for nothing.
+    @ivar certificate: ours, with its key, for TLS.
+    @ivar authority: the only one whose certificates we believe; C{None} for those that the
+        system believes.
+    """
+
+    token: str | None = None
+    certificate: PrivateCertificate | None = None
+    authority: Certificate | None = None
+
+
+def tokenIn(path: str) -> str:
+    """
+    @return: the one word in a file.
+    @raise InvalidOption: the file cannot be read, or has something else in it.
+    """
+    token = _read("--token-file", path).strip()
+    if not token or not token.isascii() or not all(33 <= byte <= 126 for byte in token):
+        # What was found is a secret, or was to be one.
+        raise InvalidOption("--token-file", path, "a file with one word of printable ASCII")
+    return token.decode("ascii")
+
+
+def certificateIn(path: str) -> PrivateCertificate:
+    """
+    @return: the certificate and the key in a PEM file.
+    @raise InvalidOption: there is no such file, or not both in it.
+    """
+    try:
+        found: PrivateCertificate = PrivateCertificate.loadPEM(_read("--certificate", path))
+    except InvalidOption:
+        raise
+    except Exception:
+        expected = "a PEM file with a certificate and its key"
+        raise InvalidOption("--certificate", path, expected) from None
+    return found
+
+
+def authorityIn(path: str) -> Certificate:
+    """
+    @return: the certificate in a PEM file.
+    @raise InvalidOption: there is no such file, or none in it.
+    """
+    try:
+        found: Certificate = Certificate.loadPEM(_read("--ca-file", path))
+    except InvalidOption:
+        raise
+    except Exception:
+        expected = "a PEM file with the certificate of an authority"
+        raise InvalidOption("--ca-file", path, expected) from None
+    return found
+
+
+def _read(option: str, path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or str(problem)
+        raise InvalidOption(option, path, f"a file that can be read ({reason})") from None
+
+
+class _NoTCP(ProtocolWrapper):
+    """
+    A connection that lets itself be called one of TCP.
+
+    In some versions of Twisted a UNIX socket says that it is one, and fails when it is taken at
+    its word.
+    """
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """
+        There is nothing to delay.
+        """
+
+
+class _NoTCPFactory(WrappingFactory):
+    protocol = _NoTCP
+    noisy = False
+
+
+@implementer(IStreamClientEndpoint)
+class _Socket:
+    """
+    A UNIX socket to connect to.
+    """
+
+    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
+        self._endpoint = endpoint
+
+    def connect(self, protocolFactory: Any) -> Deferred[Any]:
+        """
+        See C{IStreamClientEndpoint}.
+        """
+        connecting: Deferred[Any] = self._endpoint.connect(_NoTCPFactory(protocolFactory))
+        return connecting.addCallback(lambda wrapper: wrapper.wrappedProtocol)
+
+
+@implementer(IAgentEndpointFactory)
+class OneSocket:
+    """
+    Connects to a UNIX socket, whatever the URL says.
+    """
+
+    def __init__(self, reactor: Any, path: str, timeout: float) -> None:
+        """
+        @param timeout: for how many seconds to try.
+        """
+        self._endpoint = UNIXClientEndpoint(reactor, path, timeout)
+
+    def endpointForURI(self, uri: Any) -> IStreamClientEndpoint:
+        """
+        See C{IAgentEndpointFactory}.
+        """
+        return _Socket(self._endpoint)
+
+
+@implementer(IPolicyForHTTPS)
+class Trust:
+    """
+    How TLS is spoken.
+    """
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+
+    def creatorForNetloc(self, hostname: bytes, port: int) -> IOpenSSLClientConnectionCreator:
+        """
+        See C{IPolicyForHTTPS}.
+        """
+        options: Any = optionsForClientTLS(
+            hostname.decode("ascii"),
+            trustRoot=self._credentials.authority,
+            clientCertificate=self._credentials.certificate,
+        )
+        return options  # type: ignore[no-any-return]
+
+
+def agentFor(
+    reactor: Any, address: Address, credentials: Credentials, timeout: float, staying: bool = False
+) -> tuple[IAgent, HTTPConnectionPool]:
+    """
+    @param timeout: for how many seconds to try to connect.
+    @param staying: keep connections for the next request, so that it is answered by the same
+        process even while another one takes over.
+    @return: what makes requests, and its connections.
+    """
+    pool = HTTPConnectionPool(reactor, persistent=staying)
+    # A second attempt might reach another process.
+    pool.retryAutomatically = False
+    pool.cachedConnectionTimeout = 60
+    if address.path is not None:
+        factory = OneSocket(reactor, address.path, timeout)
+        return Agent.usingEndpointFactory(reactor, factory, pool), pool
+    return Agent(reactor, Trust(credentials), timeout, pool=pool), pool
