@@ -17,7 +17,7 @@ test: $(VENV)/dev.stamp  ## the suite, by pytest with the coverage gate; what is
 	$(BIN)/coverage run -m pytest tests/live/test_spool_postgresql.py
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
-	$(BIN)/pytest -n 2 --dist loadfile tests/live
+	$(BIN)/pytest -n 3 --dist loadfile tests/live
 	$(BIN)/trial tests/test_*.py
 
 check: $(VENV)/dev.stamp  ## lint, format, types, floors

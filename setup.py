@@ -8,7 +8,7 @@ from setuptools import find_packages, setup
 
 extras = {
     "progress": ["rich>=13"],
-    "http2": ["Twisted[http2]>=24.10"],
+    "http2": ["Twisted[http2]>=26.10"],
     # What Prometheus reads at the admin door.
     "metrics": ["prometheus_client>=0.20"],
     # Limits that several processes share.
@@ -16,7 +16,7 @@ extras = {
     # A spool for several processes or machines.
     "postgresql": ["psycopg[binary]>=3.2"],
     "test": [
-        "Twisted[conch,http2]>=24.10",
+        "Twisted[conch,http2]>=26.10",
         "autobahn>=24.4",
         # axe.min.js comes with it.
         "axe-core-python>=0.1",
@@ -25,6 +25,7 @@ extras = {
         # Twisted's own tests, which we run, need httpx and PyHamcrest.
         "httpx",
         "hypothesis>=6.100",
+        "jsonschema>=4.20",
         "klein>=24.8",
         # The schemas of Kubernetes come with it.
         "kubernetes-validate>=1.37",
@@ -66,7 +67,7 @@ setup(
     ],
     python_requires=">=3.10",
     install_requires=[
-        "Twisted[tls]>=24.10",
+        "Twisted[tls]>=26.10",
         "cryptography>=42",
         "pyOpenSSL>=24.2",
         "service-identity>=24.1",

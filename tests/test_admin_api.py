@@ -264,6 +264,7 @@ class RouteTests(AdminTestCase):
         Nothing is opened or written for those who ask every second.
         """
         self.assertEqual(self.site.logPrefix(), "Admin door")
+        self.assertEqual(self.site.acceptableProtocols(), [b"http/1.1"])
         self.site.doStart()
         self.get("/live")
         self.site.doStop()

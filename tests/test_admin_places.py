@@ -16,9 +16,8 @@ from twisted.internet.endpoints import (
     SSL4ServerEndpoint,
     TCP4ServerEndpoint,
     UNIXServerEndpoint,
-    wrapServerTLS,
 )
-from twisted.internet.ssl import CertificateOptions, DefaultOpenSSLContextFactory
+from twisted.internet.ssl import DefaultOpenSSLContextFactory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.protocols.haproxy import proxyEndpoint
 from twisted.trial.unittest import SynchronousTestCase
@@ -165,8 +164,7 @@ class CheckTests(PlaceTestCase):
         """
         What an endpoint of another kind does is seen when it listens.
         """
-        inner = TCP4ServerEndpoint(self.reactor, 0)
-        made = wrapServerTLS(CertificateOptions(), inner)
+        made = proxyEndpoint(TCP4ServerEndpoint(self.reactor, 0))
         self.assertIsNone(checked(self.reactor, "--admin", made, None))
 
     def test_demanding(self) -> None:

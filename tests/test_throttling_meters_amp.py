@@ -51,6 +51,13 @@ class Lines(LineOnlyReceiver):
         """
         self.heard: list[bytes] = []
 
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Something, and never nothing.
+        """
+        assert data
+        super().dataReceived(data)
+
     def lineReceived(self, line: bytes) -> None:
         """
         A line.

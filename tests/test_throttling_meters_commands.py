@@ -7,11 +7,12 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.cred.portal import Portal
-from twisted.internet.defer import succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.mail import imap4, pop3, smtp
 from twisted.protocols import ftp
 from zope.interface import implementer
 
+from terminable.drainers.smtp import watch
 from tests.metering import Metered, MeterTestCase
 
 WORDS = b"QUOTA_EXCEEDED: try again in 1 s\r\n"
@@ -109,6 +110,17 @@ class SMTPTests(MeterTestCase):
         self.assertEqual(made.said().count(b"250 "), 4)
         made.go(0.1)
         self.assertEqual(made.said()[:4], b"250 ")
+
+    def test_answersAreOwed(self) -> None:
+        """
+        A refusal is the answer to its own command, and not to one that takes its time.
+        """
+        made = self.serve(Post, "messages=10/s:burst=1:over=quota")
+        made.protocol.validateFrom = lambda helo, origin: Deferred()
+        made.protocol._helo = (b"me", b"here")
+        made.send(b"MAIL FROM:<a@b>\r\nRSET\r\n")
+        self.assertIn(b"450 4.7.0", made.said())
+        self.assertEqual(watch(made.protocol).owed, 1)
 
     def test_disconnected(self) -> None:
         """

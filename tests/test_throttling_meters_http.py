@@ -175,15 +175,24 @@ class RequestTests(HTTPTestCase):
                 super().__init__(*args, **named)
                 seen.append(weakref.ref(self))
 
+        self.noted = lambda clock: Site(self.shop, requestFactory=Noted, reactor=clock)
         for over in ("quota", "delay", "backpressure"):
             self.shop = Shop()
             made = self.serve(
                 None,
                 f"messages=10/s:burst=2:over={over}",
-                factory=lambda clock: Site(self.shop, requestFactory=Noted, reactor=clock),
+                factory=self.noted,
             )
             made.send(request("/a") * 5)
             made.go(0.6)
+            self.assertEqual([each for each in seen if each() is not None], [])
+            # What cannot be understood is never processed.
+            kind = "Content-Type: multipart/form-data"
+            broken = self.serve(None, f"messages=1/h:burst=1:over={over}", factory=self.noted)
+            broken.send(request("/") + request("/", "POST", b"abc", kind))
+            self.assertIn(b"400 Bad Request", broken.said())
+            broken.wire.close()
+            broken.wire.protocol = None
             self.assertEqual([each for each in seen if each() is not None], [])
             made.send(b"GET / HTTP/1.1\r\n")
             self.assertEqual(len([each for each in seen if each() is not None]), 1)

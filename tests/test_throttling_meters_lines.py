@@ -257,6 +257,9 @@ class LineTests(MeterTestCase):
                     self.assertFalse(made.reports)
                     self.assertEqual(len(protocol.heard), 6 if over == "backpressure" else 5)
                     made.go(1.5)
+                    # It is not lost by the deadline.
+                    ended = made.peer.notified if tls else made.peer.over
+                    self.assertEqual(ended, True if tls else "FIN")
                     made.leave()
                     made.go(1.0)
                     self.assertEqual(len(protocol.heard), 6)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -310,14 +309,12 @@ class Meter(Standing):
     # -- those who want too much
 
     def _refuse(self, refusal: Refusal, *message: Any) -> None:
-        if self._parting:
-            refusal = replace(refusal, last=False)
         self.owner.refused(refusal)
         try:
             self.refuse(refusal, *message)
         except Exception:
             self._broken()
-        if refusal.last and not self.over:
+        if refusal.last and not (self._parting or self.over):
             self._part(refusal)
         if not (self._isFull or self.over) and unsentHere(self.bottom) > BACKLOG:
             # Whoever sends and does not read is not to fill our memory.
