@@ -13,11 +13,13 @@ from twisted.trial.unittest import TestCase
 
 def pytest_configure() -> None:
     """
-    Whoever runs the tests with C{nohup} ignores SIGHUP.  What they start must not inherit
-    that: a signal with a function of ours has its default disposition there.
+    Whoever runs the tests with C{nohup} ignores SIGHUP, and a shell that runs them in the
+    background SIGINT.  What they start must not inherit that: a signal with a function of ours
+    has its default disposition there.
     """
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, lambda number, frame: None)
+    for number in (signal.SIGHUP, signal.SIGINT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: None)
 
 
 @pytest.fixture(autouse=True)

@@ -52,7 +52,8 @@ def freePort() -> int:
     none to clients.
     """
     while True:
-        port = random.randrange(15000, 32000)
+        # Whoever seeds the generator that all share has others choose the same ports.
+        port = random.SystemRandom().randrange(15000, 32000)
         with socket.socket() as probe:
             try:
                 probe.bind((HOST, port))

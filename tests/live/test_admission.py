@@ -160,6 +160,30 @@ class FullTests(AdmissionTestCase):
         self.assertIn("was inside for 1.0 s; it is aborted", server.log())
         self.end(server)
 
+    def test_headers(self) -> None:
+        """
+        Headers of a megabyte come to nothing, from who is inside and from who is refused;
+        others are served.
+        """
+        server = self.admit("http", capacity=1, queue=0, full="refuse")
+        endless = b"GET / HTTP/1.1\r\n" + b"X-More: %s\r\n" % (b"a" * 1000) * 1000
+        for others in (0, 1):
+            inside = [self.reach() for _ in range(others)]
+            for each in inside:
+                each.send(b"GET / HTTP/1.1\r\n")
+            time.sleep(0.2)
+            greedy = self.reach()
+            with contextlib.suppress(OSError):
+                greedy.send(endless)
+            with contextlib.suppress(OSError, EOFError):
+                self.assertNotIn(b" 200 ", greedy.rest())
+            for each in (greedy, *inside):
+                each.close()
+            time.sleep(0.2)
+            self.assertEqual(self.asks(OTHER), 200)
+        self.assertNotIn("Traceback", server.log())
+        self.end(server)
+
     def asks(self, source: str) -> int:
         peer = self.reach(source)
         peer.send(GET)
