@@ -107,12 +107,13 @@ class Gate:
         """
         return self._phase() in (Phase.QUIESCING, Phase.DRAINING)
 
-    def admitted(self, transport: Any) -> None:
+    def admitted(self, transport: Any, refused: bool = False) -> None:
         """
         One that had to ask has a protocol now, which is not connected yet.
         """
         library.begin(applicationOf(transport))
-        self._throttle.meet(transport)
+        if not refused:
+            self._throttle.meet(transport)
         if self.stopping or transport in self.drain.roll.chosen:
             self.drain.roll.renew(transport)
             self.drain.late(transport)

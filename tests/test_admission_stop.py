@@ -153,6 +153,17 @@ class StopTests(RoomTestCase):
         first.end()
         self.assertEqual(self.successResultOf(report).opened, 3)
 
+    def test_resetAtStop(self) -> None:
+        """
+        They are reset where that is how somebody is turned away.
+        """
+        self.open(Keeping, capacity=1, atStop="refuse", full="reset", gracePeriod=5)
+        first, second = self.come(2)
+        self.terminator.terminate()
+        self.world.pass_(0.1)
+        self.assertEqual((first.over, second.over), (False, True))
+        self.assertEqual(self.inside(), [1])
+
     def test_refusedBeyondTheBound(self) -> None:
         """
         Without a word, if there are too many.

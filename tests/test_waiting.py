@@ -72,6 +72,31 @@ class WaitingTests(SynchronousTestCase):
         lingering.install(other.transport, Clock(), self.terminator.schedule)
         self.assertNotIn("loseConnection", vars(other.transport))
 
+    def test_lostAtOnce(self) -> None:
+        """
+        Who is turned away while the connection begins is lost when its beginning is over:
+        what is around may not be done with it.
+        """
+        nobody = Admission(capacity=1, queue=0, full="refuse", refusals=0)
+        terminator = Terminator(Clock(), admission=nobody)
+        wrapped: Any = terminator.wrap(MemoryFactory(Plain))
+        for lost in (False, True):
+            wire = Wire(wrapped)
+            self.addCleanup(wire.close)
+            self.assertEqual((wire.transport.connected, wire.transport.disconnecting), (1, lost))
+
+    def test_refusedUncounted(self) -> None:
+        """
+        What somebody asks who is refused is not charged to him.
+        """
+        met: list[Any] = []
+        self.patch(self.terminator.throttle, "meet", met.append)
+        wire = Wire(self.wrapped)
+        self.addCleanup(wire.close)
+        self.assertEqual(met, [wire.transport])
+        self.terminator.gate.admitted(wire.transport, refused=True)
+        self.assertEqual(met, [wire.transport])
+
     def test_noPlace(self) -> None:
         """
         On a transport that does not name its protocol it stays, and passes everything on.

@@ -59,7 +59,7 @@ def _isIdle(gate: Any, transport: Any, age: float) -> bool:
     if not isinstance(connection.drainer, WebDrainer):
         return False
     state = connection.state()
-    if state not in (State.IDLE, State.NEW) or unreadIn(transport, connection.tls):
+    if state not in (State.IDLE, State.NEW, State.OPENING) or unreadIn(transport, connection.tls):
         return False
     sock = socketOf(transport)
     quiet = age if sock is None else min(age, sockets.quiet(sock))

@@ -102,9 +102,9 @@ class Room:
         key = waiting.bottom
         if key in self._inside:
             # He was asked at an outer door.
-            self._connect(waiting)
+            waiting.innermost = self._connect(waiting)
             return
-        if self._lobby.full:
+        if self._lobby.full or self.settings.perPeerQueue is not None:
             self._look()
         now = self._reactor.seconds()
         peer = peerOf(waiting.host, self.settings.prefixes)
@@ -273,7 +273,10 @@ class Room:
         if self.settings.atStop != "refuse" or waiting.bottom not in self._waiting:
             return
         if not self.refuseNow(waiting):
-            self._lose(waiting)
+            if self.settings.full == "reset":
+                waiting.abort()
+            else:
+                self._lose(waiting)
 
     def refuseNow(self, waiting: Waiting) -> str:
         """
@@ -354,7 +357,7 @@ class Room:
         if now - self._looked < LOOK:
             return
         self._looked = now
-        if self._lobby.full:
+        if self._lobby.full or self.settings.perPeerQueue is not None:
             for waiting in [each for each in self._waiting.values() if each.gone]:
                 # Its end takes it out of the queue.
                 waiting.lose()

@@ -39,6 +39,14 @@ def onFlushed(transport: FileDescriptor, decide: Callable[[], object]) -> None:
     transport._postLoseConnection = decide  # type: ignore[method-assign]
 
 
+def forgetFlushed(transport: FileDescriptor) -> None:
+    """
+    Undo L{onFlushed}: who decides has the transport, and the transport would have him.
+    """
+    if getattr(transport._postLoseConnection, "__self__", transport) is not transport:
+        del transport._postLoseConnection
+
+
 class Flushing:
     """
     A transport class that asks C{flushed} instead of closing as soon as everything is

@@ -210,6 +210,8 @@ class _Lingering(StandIn):
         """
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
+        # Nothing is left in circles.
+        internals.forgetFlushed(self.transport)
         self.wrappedProtocol.connectionLost(reason)
 
 

@@ -59,6 +59,8 @@ def innermost(protocol: Any) -> Any:
     The application's protocol within wrappers (TLS, PROXY, ...); C{None} if it is over.
     """
     while isinstance(protocol, (ProtocolWrapper, StandIn)):
+        if isinstance(protocol, Waiting) and protocol.innermost is not None:
+            return protocol.innermost
         protocol = protocol.wrappedProtocol
     return protocol
 
@@ -79,6 +81,8 @@ class Waiting(StandIn):
 
     transport: Any = None
     bottom: Any = None
+    #: The application's protocol, if this one stepped aside at an inner door.
+    innermost: Any = None
 
     def __init__(self, factory: Any, address: Any, gate: Any, protocol: Any = None) -> None:
         """
@@ -104,7 +108,16 @@ class Waiting(StandIn):
 
     # -- as a protocol
 
+    _connecting = False
+
     def makeConnection(self, transport: Any) -> None:
+        self._connecting = True
+        try:
+            self._makeConnection(transport)
+        finally:
+            self._connecting = False
+
+    def _makeConnection(self, transport: Any) -> None:
         """
         Record the transport, and ask to be admitted.
         """
@@ -179,13 +192,13 @@ class Waiting(StandIn):
         """
         Have the peer refused by a protocol that does so.
         """
-        self._begin(protocol)
+        self._begin(protocol, refused=True)
         self.gate.linger(self.bottom)
 
-    def _begin(self, protocol: Any) -> None:
+    def _begin(self, protocol: Any, refused: bool = False) -> None:
         if not stepAside(self, protocol, self.transport):
             self.wrappedProtocol = protocol
-        self.gate.admitted(self.bottom)
+        self.gate.admitted(self.bottom, refused)
         protocol.makeConnection(self.transport)
         early, self._early = self._early, []
         for data in early:
@@ -197,7 +210,11 @@ class Waiting(StandIn):
         """
         End the connection without a word.
         """
-        lingering.finish(self.bottom)
+        if self._connecting and isinstance(self.bottom, FileDescriptor):
+            # Those around it are not done with its beginning.
+            FileDescriptor.loseConnection(self.bottom)
+        else:
+            lingering.finish(self.bottom)
 
     def abort(self) -> None:
         """
