@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 from typing import Any
 
 from twisted.internet.abstract import isIPv6Address
@@ -45,6 +46,33 @@ class TriedPort:
         It is nowhere.
         """
         raise NotImplementedError
+
+
+def _holderOf(lock: str) -> int | None:
+    """
+    The process that a lock file of Twisted names; C{None} if there is none.
+    """
+    try:
+        return int(os.readlink(lock))
+    except (OSError, ValueError):
+        return None
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _isSocket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.stat(path).st_mode)
+    except OSError:
+        return False
 
 
 class Trial:
@@ -104,10 +132,19 @@ class Trial:
         folder = os.path.dirname(os.path.abspath(address))
         if not os.access(folder, os.W_OK | os.X_OK):
             raise CannotListenError(None, address, f"{folder} is no writable directory")
-        if os.path.exists(address):
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
-                if not wantPID or trial.connect_ex(address) == 0:
-                    raise CannotListenError(None, address, "the path is in use")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+            try:
+                reached = trial.connect_ex(address) == 0
+            except OSError as problem:
+                # Longer than a path of a socket may be.
+                raise CannotListenError(None, address, problem) from None
+        holder = _holderOf(f"{address}.lock") if wantPID else None
+        left = holder is not None and not _lives(holder)
+        if reached or (os.path.lexists(address) and not (left and _isSocket(address))):
+            raise CannotListenError(None, address, "the path is in use")
+        if holder is not None and not left:
+            reason = f"{address}.lock says that process {holder} uses the path"
+            raise CannotListenError(None, address, reason)
         return TriedPort()
 
     def adoptStreamPort(self, descriptor: int, family: int, factory: object) -> TriedPort:

@@ -128,6 +128,7 @@ class Options(ControlOptions, RecordOptions, UsageOptions):
         """
         Check what can be checked before anything is made.
         """
+        self._checkPlaces()
         self.schedule = scheduleFrom({f"--{name}": self[name] for name in self}, _SETTINGS)
         if self["workers"] is not None:
             text = self["workers"]
@@ -148,6 +149,17 @@ class Options(ControlOptions, RecordOptions, UsageOptions):
             if given:
                 raise UsageError(f"{given[0]} cannot be given with a plugin")
             self._findPlugin(*self["plugin"])
+
+    def _checkPlaces(self) -> None:
+        """
+        Two cannot listen in the same place; where the system is to choose, it chooses several.
+        """
+        taken = list(self["ports"])
+        for name in ("admin", "agent-check"):
+            place = self[name]
+            if place is not None and place in taken and ":0" not in place:
+                raise UsageError(f"--{name}: {place!r} is where another option listens")
+            taken.append(place)
 
     def _findPlugin(self, name: str, *arguments: str) -> None:
         if name == "terminable":

@@ -68,6 +68,8 @@ class LocalTests(GuardTestCase):
         for host in (
             "evil.example",
             "evil.example:9000",
+            "evil.example@localhost",
+            "localhost#evil.example",
             "localhost.evil.example",
             "127.0.0.1.evil.example",
             "10.1.2.3",

@@ -4,6 +4,7 @@ Finding out whether an endpoint could be listened on.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from typing import Any
@@ -17,6 +18,9 @@ from zope.interface.verify import verifyObject
 
 from terminable import preflight
 from terminable.preflight import Trial, TriedPort, cannotListen
+
+#: No process has this number (proc(5), pid_max).
+DEAD = 2**22 + 1
 
 
 class CannotListenTests(SynchronousTestCase):
@@ -127,9 +131,45 @@ class CannotListenTests(SynchronousTestCase):
         path = self.path()
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(path)
+        self.assertIn("in use", str(self.why(f"unix:{path}")))
+        self.hold(path, DEAD)
         self.assertIsNone(self.why(f"unix:{path}"))
         self.assertIn("in use", str(self.why(f"unix:{path}:lockfile=0")))
         self.assertTrue(os.path.exists(path))
+
+    def hold(self, path: str, holder: object) -> None:
+        """
+        Leave a lock as Twisted makes it.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{path}.lock")
+        os.symlink(str(holder), f"{path}.lock")
+
+    def test_unixLocked(self) -> None:
+        """
+        A lock of a process that is there is in the way, and named; one that names nobody is not.
+        """
+        path = self.path()
+        for holder in (os.getpid(), 1):
+            self.hold(path, holder)
+            expected = f"{path}.lock says that process {holder} uses the path"
+            self.assertIn(expected, str(self.why(f"unix:{path}")))
+        self.hold(path, "nobody")
+        self.assertIsNone(self.why(f"unix:{path}"))
+
+    def test_unixOther(self) -> None:
+        """
+        What is no socket is not removed, whatever the lock says, nor is a link to nowhere; a
+        path may be too long.
+        """
+        path = self.path()
+        self.hold(path, DEAD)
+        with open(path, "w"):
+            self.assertIn("in use", str(self.why(f"unix:{path}")))
+        os.unlink(path)
+        os.symlink("nowhere", path)
+        self.assertIn("in use", str(self.why(f"unix:{path}")))
+        self.assertIn("too long", str(self.why(f"unix:{'l' * 120}")))
 
     def test_unixNowhere(self) -> None:
         """

@@ -103,6 +103,18 @@ class OptionTests(TapTestCase):
     Options.
     """
 
+    def test_samePlace(self) -> None:
+        """
+        Two options cannot listen in the same place, unless the system chooses one for each.
+        """
+        for typed, name in (
+            ("--port tcp:9:interface=127.0.0.1 --admin tcp:9:interface=127.0.0.1", "--admin"),
+            ("--port 0 --admin unix:a.sock --agent-check unix:a.sock", "--agent-check"),
+        ):
+            self.assertIn(f"{name}: ", self.refused(*typed.split()))
+            self.assertIn("is where another option listens", self.refused(*typed.split()))
+        self.parse("--port", "tcp:0", "--admin", "unix:b.sock", "--agent-check", "tcp:0")
+
     def test_times(self) -> None:
         """
         The times are a schedule's; those not given are its defaults.

@@ -25,8 +25,10 @@ _OURS = (None, b"same-origin", b"none")
 
 def _hostOf(netloc: str) -> str:
     """
-    The host out of C{host:port}; an empty string if there is none.
+    The host out of C{host:port}; an empty string if there is none, or if this is more.
     """
+    if any(each in netloc for each in "@/?#\\"):
+        return ""
     try:
         return urlsplit(f"//{netloc}").hostname or ""
     except ValueError:
