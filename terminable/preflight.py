@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from terminable.handover.offered import offeredTo
+from terminable.handover.pidfile import lives
 
 
 @implementer(IListeningPort)
@@ -56,16 +57,6 @@ def _holderOf(lock: str) -> int | None:
         return int(os.readlink(lock))
     except (OSError, ValueError):
         return None
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _isSocket(path: str) -> bool:
@@ -139,7 +130,7 @@ class Trial:
                 # Longer than a path of a socket may be.
                 raise CannotListenError(None, address, problem) from None
         holder = _holderOf(f"{address}.lock") if wantPID else None
-        left = holder is not None and not _lives(holder)
+        left = holder is not None and not lives(holder)
         if reached or (os.path.lexists(address) and not (left and _isSocket(address))):
             raise CannotListenError(None, address, "the path is in use")
         if holder is not None and not left:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IStreamServerEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -19,7 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from terminable.admin.beside import Beside
+from terminable.admin.beside import Beside, BesideService
 from terminable.interfaces import ITerminationObserver
 from terminable.policy.ledger import Report
 from terminable.policy.phases import Phase
@@ -161,7 +160,7 @@ class AgentCheck(Factory):
 
 
 @implementer(ITerminationObserver)
-class AgentDoor(Service):
+class AgentDoor(BesideService):
     """
     Serves an agent check for as long as this service runs; and when it is told to stop while
     the server stops, until that is over.
@@ -179,14 +178,6 @@ class AgentDoor(Service):
         self._check = check
         self._beside: Beside | None = None
         self._over: Deferred[None] | None = None
-
-    def beFirstOf(self, parent: MultiService) -> None:
-        """
-        Have C{parent} start this service before all others, and stop it after them.
-        """
-        self.setServiceParent(parent)
-        parent.services.remove(self)
-        parent.services.insert(0, self)
 
     def startService(self) -> None:
         """

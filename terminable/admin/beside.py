@@ -10,6 +10,7 @@ import os
 import socket
 from typing import Any
 
+from twisted.application.service import MultiService, Service
 from twisted.internet import tcp, unix
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IProtocolFactory, IReactorCore, IStreamServerEndpoint
@@ -43,6 +44,20 @@ def isOwner(sock: socket.socket) -> bool:
     if not hasattr(socket, "SO_PEERCRED"):  # pragma: no cover - not on Linux
         return True
     return peerUser(sock) in (0, os.geteuid())
+
+
+class BesideService(Service):
+    """
+    What listens on such a port.
+    """
+
+    def beFirstOf(self, parent: MultiService) -> None:
+        """
+        Have C{parent} start this service before all others, and stop it after them.
+        """
+        self.setServiceParent(parent)
+        parent.services.remove(self)
+        parent.services.insert(0, self)
 
 
 class Beside:

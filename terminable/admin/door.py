@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorCore, IStreamServerEndpoint
 from twisted.internet.task import deferLater
@@ -15,7 +14,7 @@ from twisted.python.failure import Failure
 
 from terminable import events
 from terminable.admin.api import Api
-from terminable.admin.beside import Beside
+from terminable.admin.beside import Beside, BesideService
 from terminable.admin.guard import Guard
 from terminable.admin.places import checked, endpointFor, mustBeSafe, placeOfPort
 from terminable.admin.secrets import tokenOf
@@ -78,7 +77,7 @@ class _Door(Beside):
         return super().stop(patience)
 
 
-class AdminDoor(Service):
+class AdminDoor(BesideService):
     """
     Serves the admin API of one server, for as long as this service runs; and when it is told to
     stop while the server stops, until that is over.
@@ -113,14 +112,6 @@ class AdminDoor(Service):
         self._api: Api | None = None
         self._site: Any = None
         self.watched = watchedOf(reactor, watched)
-
-    def beFirstOf(self, parent: MultiService) -> None:
-        """
-        Have C{parent} start this service before all others, and stop it after them.
-        """
-        self.setServiceParent(parent)
-        parent.services.remove(self)
-        parent.services.insert(0, self)
 
     # -- as a service
 

@@ -10,7 +10,8 @@ import itertools
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from terminable.policy.ledger import Entry, Report, State
+from terminable.policy.ledger import Report, State
+from terminable.reporting import plainReport
 from terminable.tracking import internals, sockets
 from terminable.tracking.connection import Connection
 from terminable.tracking.layers import addressText, isEmpty, layers, socketOf, unsent
@@ -112,22 +113,6 @@ def _streamDoing(stream: Any) -> str:
     return " ".join(said)[:LONGEST]
 
 
-def entryWords(entry: Entry) -> dict[str, Any]:
-    """
-    @return: one connection of a report.
-    """
-    return {
-        "peer": entry.peer,
-        "protocol": entry.protocol,
-        "doing": entry.doing,
-        "state": entry.state.value,
-        "age": _rounded(entry.age),
-        "unsent": entry.unsent,
-        "outcome": entry.outcome.value,
-        "told": entry.told,
-    }
-
-
 #: How many connections of a report are told by name; the rest is in the log.
 ENTRIES = 100
 
@@ -136,17 +121,8 @@ def reportWords(report: Report) -> dict[str, Any]:
     """
     @return: what a stop came to.
     """
-    return {
-        "opened": report.opened,
-        "before": report.before,
-        "idle": report.idle,
-        "finished": report.finished,
-        "left": report.left,
-        "aborted": report.aborted,
-        "seconds": _rounded(report.seconds),
-        "graceful": report.graceful,
-        "entries": [entryWords(entry) for entry in report.entries[:ENTRIES]],
-    }
+    told = plainReport(report)
+    return {**told, "entries": told["entries"][:ENTRIES]}
 
 
 def portWords(address: Any) -> str:

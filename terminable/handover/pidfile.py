@@ -18,7 +18,7 @@ def write(path: str, pid: int) -> None:
     """
     Say that it is the process C{pid}, at once and as a whole; unless that has ended.
     """
-    if not _lives(pid):
+    if not lives(pid):
         return
     try:
         partial = f"{path}.{os.getpid()}"
@@ -56,7 +56,10 @@ def follow(path: str, reactor: Any) -> None:
     reactor.addSystemEventTrigger("after", "shutdown", remove, path)
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
+    """
+    Whether there is such a process.
+    """
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
