@@ -111,4 +111,5 @@ def begin(lines: JSONLines | None, schedule: Schedule | None, environ: Mapping[s
     if lines is not None:
         globalLogPublisher.addObserver(lines)
     for warning in warnings(schedule, environ) if schedule is not None else ():
-        _log.warn("{warning}", event=events.TIMELINE, warning=warning)
+        # Not "warning": to Twisted, an event with a field of that name is one of Python's.
+        _log.warn("{advice}", event=events.TIMELINE, advice=warning)

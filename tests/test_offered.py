@@ -240,6 +240,9 @@ class ListeningTests(OfferedTestCase):
         path = os.path.relpath(self.mktemp())
         port = self.listen(TCP4ServerEndpoint(self.reactor, 0, interface="127.0.0.1"))
         other = self.listen(UNIXServerEndpoint(self.reactor, path))
+        for each in (port, other):
+            # Perhaps by the reactor that is installed.
+            self.addCleanup(each.stopReading)
         self.assertTrue(port.connected and other.connected)
         self.assertEqual(len(self.offered), 1)
 

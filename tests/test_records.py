@@ -222,6 +222,8 @@ class OutputTests(RecordTestCase):
         service.stopService()
         self.assertFalse(inner.running)
         self.assertIsNot(inner.terminator.phase, Phase.SERVING)
+        # Nothing is left on the reactor.
+        inner.terminator.abort()
 
     def test_beside(self) -> None:
         """
@@ -279,7 +281,7 @@ class TimesTests(RecordTestCase):
         self.patch(tap, "supervise", lambda *words, **more: None)
         for words in ((), ("--workers", "2")):
             [event] = self.warned(*words)
-            self.assertIn("ended by force after 10 s", event["warning"])
+            self.assertIn("ended by force after 10 s", event["advice"])
         self.assertEqual(self.warned("--grace", "5"), [])
 
     def test_worker(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.cred.portal import Portal
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
 from twisted.mail import imap4, pop3, smtp
 from twisted.protocols import ftp
@@ -14,6 +15,9 @@ from zope.interface import implementer
 
 from terminable.drainers.smtp import watch
 from tests.metering import Metered, MeterTestCase
+
+#: The one that is installed.
+installed: Any = reactor
 
 WORDS = b"QUOTA_EXCEEDED: try again in 1 s\r\n"
 
@@ -248,11 +252,19 @@ class FTPTests(MeterTestCase):
         """
         A server.
         """
+        self.addCleanup(self.forget, set(installed.getDelayedCalls()))
         factory = ftp.FTPFactory(Portal(None))
         factory.timeOut = None  # type: ignore[assignment]
         made = self.serve(None, *limits, factory=lambda clock: factory)
         made.said()
         return made
+
+    def forget(self, known: set[Any]) -> None:
+        """
+        It would go on when the reactor that is installed says so: in the middle of another test.
+        """
+        for call in set(installed.getDelayedCalls()) - known:
+            call.cancel()
 
     def test_refused(self) -> None:
         """
@@ -261,7 +273,6 @@ class FTPTests(MeterTestCase):
         for over, code in (("quota", b"450 "), ("disconnect", b"421 ")):
             made = self.serveOne(f"messages=10/s:burst=1:over={over}")
             made.send(b"SYST\r\nSYST\r\n")
-            # It says so on the reactor that is installed.
             made.protocol.resumeProducing()
             self.assertTrue(made.said().endswith(code + WORDS))
 

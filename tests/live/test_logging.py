@@ -125,7 +125,7 @@ class JSONTests(LiveTestCase):
         """
         server, _ = self.serve("--log-json", "-", env={**CALM, STOP_TIMEOUT: "10"})
         [warning] = named(linesIn(server.log()), events.TIMELINE)
-        self.assertIn("ended by force after 10 s", warning["warning"])
+        self.assertIn("ended by force after 10 s", warning["advice"])
 
 
 class ReportTests(LiveTestCase):
