@@ -102,7 +102,7 @@ class PatienceTests(SynchronousTestCase):
             now += min(step, 0.9)
             seconds = patience.wanted(now, max(0.0, grace - now), 1)
             if seconds is not None:
-                self.assertLessEqual(seconds, MOST)
+                self.assertLessEqual(seconds, MOST + 1e-6)
                 self.assertLessEqual(now + seconds, grace + SPARE + 1e-6)
                 patience.granted(now, seconds)
                 covered = now + seconds
