@@ -52,11 +52,13 @@ class Client:
 
     @ivar kind: C{lines}, C{websocket} or C{autobahn}, perhaps with C{+tls}.
     @ivar received: how many bytes have come since it was connected.
+    @ivar last: when the last of them came, on the monotonic clock.
     """
 
     kind: str
     port: int
     received: int = 0
+    last: float = 0.0
     _out: bytes = b""
     _place: int = 0
 
@@ -118,6 +120,7 @@ class Client:
         if not size:
             raise ConnectionError("the server has ended the connection")
         self.received += size
+        self.last = time.monotonic()
         return size
 
     def message(self) -> bytes:
@@ -178,13 +181,15 @@ def measure(groups: list[list[Client]], before: float, seconds: float) -> list[R
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if client._out else 0)
         selector.register(client.socket, events, client)
     _turn(selector, time.monotonic() + before)
-    first = {id(client): client.received for group in groups for client in group}
-    began = time.monotonic()
-    _turn(selector, began + seconds)
-    took = time.monotonic() - began
+    # From what came to what came: a clock that starts between two messages is off by one.
+    first = {id(client): (client.received, client.last) for group in groups for client in group}
+    _turn(selector, time.monotonic() + seconds)
     rates = []
     for group in groups:
-        each = [(client.received - first[id(client)]) / took for client in group]
+        each = []
+        for client in group:
+            received, since = first[id(client)]
+            each.append((client.received - received) / ((client.last - since) or seconds))
         rates.append(Rate(sum(each), min(each), max(each)))
     selector.close()
     return rates
