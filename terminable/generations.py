@@ -27,6 +27,9 @@ class Generations(list[Generation]):
     Those of one terminator, oldest first.
     """
 
+    #: The one that follows all of them.
+    _newest: Generation
+
     def __init__(self, most: int = GENERATIONS) -> None:
         """
         @param most: how many may be draining at once; the oldest is aborted when there is
@@ -53,8 +56,10 @@ class Generations(list[Generation]):
 
         def gone(report: Report) -> None:
             self.remove(old)
-            now.look()
+            # Others may have followed meanwhile, and its end may be what their stop waits for.
+            self._newest.look()
 
+        self._newest = now
         old.observers[:] = [Freeing(freed)]
         self.append(old)
         now.tell("phaseChanged", old.phase, Phase.RELEASED)

@@ -104,7 +104,7 @@ class DoorTests(TestCase):
     By real sockets.
     """
 
-    timeout = 10
+    timeout = 60
 
     def setUp(self) -> None:
         self.folder = tempfile.mkdtemp()

@@ -78,7 +78,7 @@ class RacesMixin(RecordingWays):
         first = readAnswers(said)[0]
         self.assertEqual(len(first.body), size)
         self.assertEqual(report.aborted, 0, str(report))
-        self.assertLess(report.seconds, 4.0)
+        self.assertLess(report.seconds, 15.0)
 
     def test_inTheKernel(self: Any) -> Any:
         """
@@ -119,7 +119,7 @@ class RacesMixin(RecordingWays):
         report = yield self.terminator.terminate()
         client.close()
         self.assertEqual((report.idle, report.aborted), (1, 0), str(report))
-        self.assertLess(report.seconds, 3.0)
+        self.assertLess(report.seconds, 15.0)
 
     @inlineCallbacks
     def test_askedForFromInside(self: Any) -> Any:

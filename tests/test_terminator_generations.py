@@ -111,6 +111,22 @@ class StopTests(ReleaseTestCase):
         self.assertEqual([each.finished for each in self.diary.reports], [2])
         self.assertEqual(self.reportOf(result).finished, 2)
 
+    def test_oldestLastsLongest(self) -> None:
+        """
+        The oldest may be the last to end, after those that came between: that is the end.
+        """
+        first = self.twoGenerations()
+        second = self.release()
+        self.listen()
+        result = self.terminator.terminate()
+        self.factory.protocols[1].finish()
+        self.pass_(0.3)
+        self.assertEqual((first.over, second.over), (False, True))
+        self.assertNoResult(result)
+        self.factory.protocols[0].finish()
+        self.pass_(0.3)
+        self.assertEqual(self.successResultOf(result).finished, 2)
+
     def test_withoutAPort(self) -> None:
         """
         So it is if nobody has listened since the release.

@@ -9,7 +9,7 @@ import threading
 from typing import Any
 
 from tests.live.clients import Address, Answer, Peer
-from tests.live.processes import LiveTestCase, Server
+from tests.live.processes import PATIENCE, LiveTestCase, Server
 
 
 def ask(door: Address, path: str, method: str = "GET", body: Any = None, **headers: str) -> Answer:
@@ -59,7 +59,7 @@ class Watcher:
                     self.events.append((fields["event"], json.loads(fields["data"])))
 
     def join(self) -> list[tuple[str, Any]]:
-        self._thread.join(15)
+        self._thread.join(PATIENCE)
         self._peer.close()
         return self.events
 

@@ -5,7 +5,7 @@ C{python -m tests.live.admissionservers KIND SETTINGS} listens on a port of its 
 and serves C{KIND} with the settings of an L{Admission} (in JSON).  Settings that are none of
 those:
 
- - C{seconds}: how long an answer takes;
+ - C{seconds}: how long an answer takes, if the request does not say it;
  - C{files}: how many descriptors the process may have;
  - C{host}: where to listen;
  - C{grace}: the grace period.
@@ -77,7 +77,8 @@ class Slow(Resource):
         count.enter()
         gone = request.notifyFinish()
         gone.addErrback(lambda reason: None)
-        answer = deferLater(reactor, self._seconds, self._answer, request)
+        seconds = float(request.args.get(b"seconds", [self._seconds])[0])
+        answer = deferLater(reactor, seconds, self._answer, request)
         gone.addCallback(lambda _: answer.cancel())
         answer.addErrback(lambda reason: None)
         answer.addBoth(lambda _: count.leave())

@@ -10,7 +10,7 @@ import socket
 import sys
 from typing import Any
 
-from tests.live.clients import Peer
+from tests.live.clients import TIMEOUT, Peer
 from tests.live.processes import LiveTestCase, Server
 
 
@@ -35,7 +35,7 @@ class AdmissionTestCase(LiveTestCase):
         """
         Connect from an address of ours.
         """
-        sock = socket.create_connection(("127.0.0.1", self.port), 10, (source, 0))
+        sock = socket.create_connection(("127.0.0.1", self.port), TIMEOUT, (source, 0))
         self.addCleanup(sock.close)
         return Peer(sock)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 HOST = "127.0.0.1"
 
 #: Seconds after which a client gives up, so that no test hangs.
-TIMEOUT = 10.0
+TIMEOUT = 20.0
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class Page:
         self._cleaning = contextlib.ExitStack()
         self._cleaning.callback(self._end)
         try:
-            talking = connect(self._url(), max_size=None, compression=None)
+            talking = connect(self._url(), max_size=None, compression=None, open_timeout=STARTING)
             self._socket = self._cleaning.enter_context(talking)
         except BaseException:
             self._cleaning.close()

@@ -9,10 +9,8 @@ from typing import Any
 
 from twisted.cred.checkers import AllowAnonymousAccess, InMemoryUsernamePasswordDatabaseDontUse
 from twisted.cred.portal import IRealm, Portal
-from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.protocol import Factory
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.mail.imap4 import IAccount, IMAP4Server
 from twisted.protocols.ftp import FTPFactory, FTPShell, IFTPShell
@@ -20,8 +18,8 @@ from twisted.python.filepath import FilePath
 from zope.interface import implementer
 
 from tests.imapftp import LETTER, Account, Box
+from tests.live.resources import afterStop
 
-reactor: Any = _reactor
 log = Logger()
 
 #: More than a small window and the server's kernel hold.
@@ -36,12 +34,12 @@ ROOT = "TERMINABLE_FTP_ROOT"
 
 class SlowBox(Box):
     """
-    A mailbox that takes its time.
+    A mailbox that takes its time, beyond the stop if it takes any.
     """
 
     def __init__(self, seconds: float | None, *letters: bytes) -> None:
         """
-        @param seconds: how long it works; C{None} is for ever.
+        @param seconds: for how long after the stop it works, or not at all; C{None} is for ever.
         """
         super().__init__(letters)
         self._seconds = seconds
@@ -50,7 +48,8 @@ class SlowBox(Box):
         log.info("the mailbox is at work")
         if self._seconds is None:
             return Deferred()
-        return deferLater(reactor, self._seconds, lambda: result)
+        waiting = afterStop(self._seconds) if self._seconds else succeed(None)
+        return waiting.addCallback(lambda _: result)
 
     def fetch(self, messages: Any, uid: bool) -> Any:
         messages.last = len(self.letters)

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.protocol import ServerFactory
 from twisted.internet.ssl import PrivateCertificate
-from twisted.internet.task import deferLater
 from twisted.mail.interfaces import IMessageDelivery
 from twisted.mail.pop3 import POP3, IMailbox
 from twisted.mail.smtp import ESMTP, SMTPFactory
 
 from tests.live.certificates import selfSigned
+from tests.live.resources import afterStop
 from tests.postoffice import LMTP, Box, Delivery, Message, Plain, Porter
 
-#: How long what takes some time takes, in seconds.
-LATER = 0.8
+#: How long what takes some time takes after the stop, in seconds.
+LATER = 1.0
 
 #: More than the buffers of two kernels and a small window hold.
 LONG = b"0123456789abcde\n" * 2**19
@@ -34,7 +33,7 @@ def taking(address: bytes) -> Deferred[Any]:
     if address.startswith((b"later", b"never")):
         print(f"waiting for {address.decode()}")
     if address.startswith(b"later"):
-        return deferLater(reactor, LATER)  # type: ignore[arg-type]
+        return afterStop(LATER)
     return Deferred() if address.startswith(b"never") else succeed(None)
 
 

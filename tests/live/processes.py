@@ -7,6 +7,7 @@ process is ever touched.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -40,10 +41,11 @@ TWISTD = (
 )
 
 #: Seconds for what takes a moment; only a failing test waits for so long.
-PATIENCE = 15.0
+PATIENCE = 30.0
 
-#: What a busy machine may add, in seconds, to a time that is promised.
-SLACK = 0.5
+#: What a busy machine may add, in seconds, to a time that is promised.  What would happen
+#: instead takes longer.
+SLACK = 3.0
 
 
 def freePort() -> int:
@@ -72,6 +74,26 @@ def eventually(condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
     return result
 
 
+def heard(port: int) -> bool:
+    """
+    Wait until the process that serves a local port has read all that its clients have sent.
+
+    @return: whether it has.
+    """
+
+    def read() -> bool:
+        rows = (row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:])
+        held = 0
+        for _, local, remote, state, sizes, *_ in rows:
+            unsent, unread = (int(size, 16) for size in sizes.split(":"))
+            if state == "01":
+                held += unread * local.endswith(f":{port:04X}")
+                held += unsent * remote.endswith(f":{port:04X}")
+        return not held
+
+    return bool(eventually(read))
+
+
 def environment(extra: dict[str, str] | None = None) -> dict[str, str]:
     """
     The environment of a process that finds this source tree.
@@ -83,6 +105,27 @@ def environment(extra: dict[str, str] | None = None) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         **(extra or {}),
     }
+
+
+def catches(pid: int, number: int) -> bool:
+    """
+    Whether a process has a function of its own for a signal.
+
+    @raise OSError: there is no such process, or nowhere to look.
+    """
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    caught = next((line.split()[1] for line in lines if line.startswith("SigCgt")), "0")
+    return bool(int(caught, 16) & 1 << (number - 1))
+
+
+def awaitCatching(pid: int, number: int) -> None:
+    """
+    Return when a process does something at a signal, or after a while: some are caught when
+    the reactor runs already.
+    """
+    if number not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT, 0):
+        with contextlib.suppress(OSError):
+            eventually(lambda: catches(pid, number), 2.0)
 
 
 class Server:
@@ -130,12 +173,10 @@ class Server:
 
     def _handlesSignals(self) -> bool:
         try:
-            lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+            return catches(self.process.pid, signal.SIGTERM)
         except OSError:
             # No such file system: what comes last before the reactor runs is logged.
             return "starting on" in self.log().partition("starting up")[2]
-        caught = next((line.split()[1] for line in lines if line.startswith("SigCgt")), "0")
-        return bool(int(caught, 16) & 1 << (signal.SIGTERM - 1))
 
     def log(self) -> str:
         """
@@ -166,6 +207,7 @@ class Server:
         """
         Send a signal; times count from here.
         """
+        awaitCatching(self.process.pid, number)
         self._told = time.monotonic()
         if self.process.poll() is None:
             self.process.send_signal(number)

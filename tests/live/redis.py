@@ -48,7 +48,7 @@ class Redis:
             [self._command, "-s", str(self.path), *words],
             capture_output=True,
             text=True,
-            timeout=10,
+            timeout=30,
         )
         return done.stdout.strip()
 

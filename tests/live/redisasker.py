@@ -1,11 +1,12 @@
 """
 A process that asks a shared quota as fast as it can, and prints what it got.
 
-    python -m tests.live.redisasker WHERE RATE BURST AWAY BEGIN END [AT ONCE]
+    python -m tests.live.redisasker WHERE RATE BURST AWAY FILE SECONDS
 
-The times are times of day.  A line of JSON for each tenth of a second: the seconds since the
-beginning, how many questions were let through and how many were not, and the longest that
-somebody has waited for an answer.
+It says C{ready} when it is, and begins at the time of day that then stands in the file; that is
+asked for as soon as the file is there.  A line of JSON for each tenth of a second: the seconds
+since the beginning, how many questions were let through and how many were not, and the longest
+that somebody has waited for an answer.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import sys
 import time
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -21,6 +23,9 @@ from twisted.internet.task import deferLater, react
 from twisted.logger import globalLogBeginner, textFileLogObserver
 
 from terminable.sharing import SharedQuota
+
+#: How many questions are under way.
+AT_ONCE = 8
 
 
 class Asker:
@@ -54,13 +59,17 @@ async def main(reactor: Any, where: str, *words: str) -> None:
     All of them.
     """
     globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stderr)], redirectStandardIO=False)
-    rate, burst, away, begin, end, *more = words
+    rate, burst, away, file, seconds = words
     quota = SharedQuota(reactor, where, rate, burst, away=away, name=away)
     await quota.start()
-    await deferLater(reactor, max(0.0, float(begin) - time.time()))
-    asker = Asker(quota, float(begin), float(end))
-    atOnce = int(more[0]) if more else 8
-    await gatherResults([Deferred.fromCoroutine(asker.ask(reactor)) for _ in range(atOnce)])
+    print("ready", flush=True)
+    path = Path(file)
+    while not path.exists():
+        await deferLater(reactor, 0.02)
+    begin = float(path.read_text())
+    await deferLater(reactor, max(0.0, begin - time.time()))
+    asker = Asker(quota, begin, begin + float(seconds))
+    await gatherResults([Deferred.fromCoroutine(asker.ask(reactor)) for _ in range(AT_ONCE)])
     quota.stop()
     print(json.dumps({"slots": sorted(asker.slots.items())}), flush=True)
 

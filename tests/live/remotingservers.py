@@ -5,6 +5,7 @@ IRC.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -61,12 +62,27 @@ class Consult(Wait):
     """
 
 
+#: The calls that wait.
+_waiting: list[Deferred[None]] = []
+
+
 def wait(seconds: float) -> Deferred[float]:
     """
-    Answer after so many seconds, and say on the log that this was asked for.
+    Answer after so many seconds, or at SIGUSR1, and say on the log that this was asked for.
     """
     log.info("asked to wait for {seconds}", seconds=seconds)
-    return deferLater(reactor, seconds, lambda: seconds)
+    waiting = deferLater(reactor, seconds)
+    _waiting.append(waiting)
+    # Who is told not to wait any more is done.
+    return waiting.addErrback(lambda reason: None).addCallback(lambda _: seconds)
+
+
+def _release(*signal: object) -> None:
+    for waiting in _waiting:
+        reactor.callFromThread(waiting.cancel)
+
+
+reactor.callWhenRunning(signal.signal, signal.SIGUSR1, _release)
 
 
 def twice(number: float) -> float:

@@ -9,10 +9,11 @@ import time
 from typing import Any
 
 from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPullProducer
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
-from twisted.internet.threads import deferToThread
+from twisted.internet.threads import blockingCallFromThread, deferToThread
 from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
@@ -43,9 +44,24 @@ class Sync(Resource):
         return b"sync\n"
 
 
+#: Fires when this process is told to stop.
+_stopped: Deferred[None] = Deferred()
+reactor.addSystemEventTrigger("before", "shutdown", _stopped.callback, None)
+
+
+def afterStop(seconds: float) -> Deferred[None]:
+    """
+    Fires so many seconds after this process was told to stop, or after now if it was already.
+    """
+    told: Deferred[None] = Deferred()
+    _stopped.addCallback(told.callback)
+    return told.addCallback(lambda _: deferLater(reactor, seconds))
+
+
 class Later(Resource):
     """
-    Answers after C{seconds}.
+    Answers after C{seconds}, or C{stopped} seconds after the process was told to stop: what
+    is to be in flight then does not depend on how fast the machine is.
     """
 
     isLeaf = True
@@ -58,7 +74,10 @@ class Later(Resource):
             request.write(b"later\n")
             request.finish()
 
-        waiting = deferLater(reactor, number(request, b"seconds", 0.05))
+        if b"stopped" in request.args:
+            waiting = afterStop(number(request, b"stopped"))
+        else:
+            waiting = deferLater(reactor, number(request, b"seconds", 0.05))
         request.notifyFinish().addErrback(lambda reason: waiting.cancel())
         waiting.addCallback(answer).addErrback(lambda cancelled: None)
         return NOT_DONE_YET
@@ -112,9 +131,9 @@ class Root(Resource):
 
 def application(environ: dict[str, Any], startResponse: Any) -> list[bytes]:
     """
-    The same in WSGI, as far as it needs to be.
+    The same in WSGI, as far as it needs to be: at work until some time after the stop.
     """
-    time.sleep(0.3)
+    blockingCallFromThread(reactor, afterStop, 0.3)
     startResponse("200 OK", [("Content-Length", "5")])
     return [b"wsgi\n"]
 

@@ -32,13 +32,13 @@ class ServingTestCase(LiveTestCase):
         """
         return {}
 
-    def serving(self, grace: float = grace, tls: bool = False) -> Server:
+    def serving(self, grace: float = grace, tls: bool = False, idle: float = IDLE) -> Server:
         """
         A server that serves at C{self.address}.
         """
         self.address = Address(port=freePort(), tls=tls)
         factory = f"tests.live.imapftpservers.{self.factory}"
-        times = ("--grace", str(grace), "--idle-grace", str(IDLE))
+        times = ("--grace", str(grace), "--idle-grace", str(idle))
         port = self.address.description
         if tls:
             pem = self.certificate()

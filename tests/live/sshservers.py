@@ -18,6 +18,7 @@ from twisted.python.components import registerAdapter
 from zope.interface import implementer
 
 from terminable import IDrainer
+from tests.live.resources import afterStop
 from tests.secureshell import OpenFactory, User
 
 reactor: Any = _reactor
@@ -78,7 +79,8 @@ class Shout(StatefulTelnetProtocol):
 @implementer(IDrainer)
 class Bank(StatefulTelnetProtocol):
     """
-    Transfers money, which takes as many seconds as it is told, and has a goodbye of its own.
+    Transfers money, which is done as many seconds after the stop as it is told, and has a goodbye
+    of its own.
     """
 
     state = "Transfer"
@@ -91,9 +93,9 @@ class Bank(StatefulTelnetProtocol):
     def telnet_Transfer(self, line: bytes) -> None:
         self.pending += 1
         log.info("a transfer of {seconds} s", seconds=line.strip().decode())
-        reactor.callLater(float(line), self.transferred)
+        afterStop(float(line)).addCallback(self.transferred)
 
-    def transferred(self) -> None:
+    def transferred(self, _: object) -> None:
         self.pending -= 1
         self.transport.write(b"done\n")
         if self.closing and not self.pending:

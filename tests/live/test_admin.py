@@ -12,12 +12,13 @@ import socket
 import ssl
 import stat
 import time
+from collections import Counter
 from pathlib import Path
 
 from tests.live.admindoors import DoorTestCase, Watcher, ask, status
 from tests.live.certificates import pair, selfSigned
 from tests.live.clients import HOST, Address
-from tests.live.processes import eventually, freePort
+from tests.live.processes import PATIENCE, SLACK, eventually, freePort
 from tests.live.upgrading import UpgradeTestCase
 
 TOKEN = "0123456789abcdef"
@@ -41,10 +42,12 @@ class OperatorTests(DoorTestCase):
         self.assertEqual(stat.S_IMODE(os.stat(door.path).st_mode), 0o600)
         self.assertEqual(ask(door, "/ready").status, 200)
         self.assertEqual(ask(door, "/startup").status, 200)
-        busy = self.get(site, "/later?seconds=2")
+        busy = site.reach()
+        self.addCleanup(busy.close)
+        busy.ask("/upload", "POST", "Content-Length: 1\r\n")
         self.assertTrue(eventually(lambda: status(door)["busy"] == 1))
         [told] = json.loads(ask(door, "/connections?state=busy").body)["connections"]
-        self.assertEqual((told["doing"], told["peer"]), ("GET /later?seconds=2", busy.name))
+        self.assertEqual((told["doing"], told["peer"]), ("POST /upload", busy.name))
         self.assertGreater(told["received"], 30)
         watcher = Watcher(door)
         answer = ask(door, "/terminate", "POST", {"gracePeriod": 9})
@@ -52,12 +55,15 @@ class OperatorTests(DoorTestCase):
         server.send(0)
         told = json.loads(answer.body)
         self.assertIn(told["phase"], ("quiescing", "draining"))
-        self.assertLess(8.5, told["left"])
+        self.assertLess(6.0, told["left"])
         ready = ask(door, "/ready")
         self.assertEqual((ready.status, json.loads(ready.body)["status"]), (503, "draining"))
         self.assertEqual(ask(door, "/live").status, 200)
+        busy.send(b"x")
+        told = time.monotonic()
         self.assertEqual(busy.answer().status, 200)
-        self.assertLess(server.gone(), 3.0)
+        server.gone()
+        self.assertLess(time.monotonic() - told, 1.0 + SLACK)
         events = watcher.join()
         names = [name for name, _ in events]
         self.assertEqual((names[0], names[-1], names.count("end")), ("status", "end", 1))
@@ -73,11 +79,11 @@ class OperatorTests(DoorTestCase):
         """
         door = self.door()
         server, site = self.served(door)
-        self.get(site, "/later?seconds=9")
+        self.get(site, "/later?seconds=60")
         self.assertTrue(eventually(lambda: status(door)["busy"] == 1))
         self.assertEqual(ask(door, "/abort", "POST").status, 202)
         server.send(0)
-        self.assertLess(server.gone(), 3.0)
+        self.assertLess(server.gone(), 1.0 + SLACK)
         self.assertIn("1 aborted", server.report())
 
     def test_signal(self) -> None:
@@ -125,7 +131,7 @@ class OperatorTests(DoorTestCase):
         self.assertEqual(status(door)["ports"], [f"tcp {HOST}:{site.port}"])
         self.assertEqual(ask(door, "/terminate", "POST").status, 202)
         server.send(0)
-        self.assertLess(server.gone(), 3.0)
+        self.assertLess(server.gone(), 1.0 + SLACK)
 
 
 class UpgradeTests(UpgradeTestCase):
@@ -232,7 +238,7 @@ class SecurityTests(DoorTestCase):
             context.load_cert_chain(path)
         try:
             with (
-                socket.create_connection((HOST, port), timeout=5) as plain,
+                socket.create_connection((HOST, port), timeout=PATIENCE) as plain,
                 context.wrap_socket(plain) as secure,
             ):
                 secure.sendall(b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -247,13 +253,13 @@ class SecurityTests(DoorTestCase):
         """
         door = Address(port=freePort())
         server, site = self.served(door)
+        began = time.monotonic()
         slow = door.reach()
         self.addCleanup(slow.close)
         slow.send(
             b"POST /abort HTTP/1.1\r\nHost: localhost\r\nX-Terminable: 1\r\n"
             b"Content-Length: 9\r\n\r\n{"
         )
-        began = time.monotonic()
         self.assertEqual(ask(door, "/abort", "POST").status, 403)
         for headers in (
             {"Origin": "http://evil.example"},
@@ -275,7 +281,7 @@ class SecurityTests(DoorTestCase):
         self.assertEqual(long.answer().status, 413)
         self.assertEqual(site.reach().get("/sync").status, 200)
         # The slow one has had its time.
-        slow.sock.settimeout(15)
+        slow.sock.settimeout(PATIENCE)
         self.assertEqual(slow.answer().status, 408)
         self.assertBetween(9.0, time.monotonic() - began, 11.0)
         self.assertEqual(status(door)["phase"], "serving")
@@ -294,21 +300,23 @@ class SecurityTests(DoorTestCase):
         door = Address(port=freePort())
         server, site = self.served(door)
         crowd = [self.watcher(door) for _ in range(CROWD)]
-        longest, until = 0.0, time.monotonic() + 3.0
+        longest, began = 0.0, time.monotonic()
+        least, most = began + 2.0, began + PATIENCE
         answers: dict[socket.socket, bytes] = {}
-        while time.monotonic() < until:
+        codes: Counter[bytes] = Counter()
+        while (now := time.monotonic()) < least or (codes[b"503"] <= 20 and now < most):
             self.look(crowd, answers)
+            codes = Counter(answer[9:12] for answer in answers.values())
             began = time.monotonic()
             peer = site.reach()
             self.assertEqual(peer.get("/sync").status, 200)
             peer.close()
             longest = max(longest, time.monotonic() - began)
-        self.assertLess(longest, 0.5)
-        codes = [answer[9:12] for answer in answers.values()]
-        self.assertEqual(codes.count(b"200"), 100)
-        self.assertGreater(codes.count(b"503"), 20)
+        self.assertLess(longest, 0.5 + SLACK)
+        self.assertEqual(codes[b"200"], 100)
+        self.assertGreater(codes[b"503"], 20)
         server.send()
-        self.assertLess(server.gone(), 3.0)
+        self.assertLess(server.gone(), 1.0 + SLACK)
         self.assertNotIn("Traceback", server.log())
 
     def watcher(self, door: Address) -> socket.socket:

@@ -20,7 +20,7 @@ from unittest import SkipTest
 from tests.live.admitting import AdmissionTestCase
 from tests.live.networkclients import GET, HOST, MANY
 from tests.live.networkclients import OTHER as NEXT
-from tests.live.processes import environment, eventually
+from tests.live.processes import SLACK, environment, eventually
 from tests.live.programs import program
 from tests.live.wsclients import raiseLimit, trusting
 
@@ -35,7 +35,7 @@ async def ask(port: int, data: bytes, secure: ssl.SSLContext | None) -> str:
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=secure)
         writer.write(data)
-        answer = await asyncio.wait_for(reader.read(), 30)
+        answer = await asyncio.wait_for(reader.read(), 60)
         writer.close()
     except Exception as error:
         return type(error).__name__
@@ -58,7 +58,9 @@ class CrowdTests(AdmissionTestCase):
 
     def crowd(self, kind: str, **settings: Any) -> tuple[Counter[str], dict[str, int]]:
         raiseLimit()
-        server = self.admit(kind, capacity=10, files=4000, **settings)
+        # So many clients share one thread: each may be silent for longer than somebody may who
+        # has a place.
+        server = self.admit(kind, capacity=10, files=4000, makeRoom=False, **settings)
         secure = trusting() if kind == "tls" else None
         heard = asyncio.run(askAll(self.count, self.port, GET, secure))
         return Counter(heard), self.end(server)
@@ -123,7 +125,7 @@ class FullTests(AdmissionTestCase):
         server = self.admit("http", seconds=1, **settings)
         inside = self.reach()
         inside.ask("/")
-        time.sleep(0.2)
+        # He is behind in the kernel's queue.
         answer = self.reach().get("/")
         self.assertEqual((answer.status, answer.headers["retry-after"]), (503, "7"))
         self.assertTrue(answer.closing)
@@ -154,7 +156,7 @@ class FullTests(AdmissionTestCase):
         # He takes the place of the youngest of those in the queue.
         began = time.monotonic()
         self.assertEqual(self.asks(OTHER), 200)
-        self.assertLess(time.monotonic() - began, 4)
+        self.assertLess(time.monotonic() - began, 3 + SLACK)
         for each in slow:
             each.close()
         self.assertIn("was inside for 1.0 s; it is aborted", server.log())
@@ -171,7 +173,6 @@ class FullTests(AdmissionTestCase):
             inside = [self.reach() for _ in range(others)]
             for each in inside:
                 each.send(b"GET / HTTP/1.1\r\n")
-            time.sleep(0.2)
             greedy = self.reach()
             with contextlib.suppress(OSError):
                 greedy.send(endless)
@@ -179,8 +180,8 @@ class FullTests(AdmissionTestCase):
                 self.assertNotIn(b" 200 ", greedy.rest())
             for each in (greedy, *inside):
                 each.close()
-            time.sleep(0.2)
-            self.assertEqual(self.asks(OTHER), 200)
+            # That they have gone takes a moment to be seen.
+            self.assertTrue(eventually(lambda: self.asks(OTHER) == 200))
         self.assertNotIn("Traceback", server.log())
         self.end(server)
 
@@ -213,7 +214,7 @@ class FullTests(AdmissionTestCase):
             if not number % 500:
                 began = time.monotonic()
                 statuses.append(self.asks(OTHER))
-                self.assertLess(time.monotonic() - began, 3)
+                self.assertLess(time.monotonic() - began, 3 + SLACK)
         self.assertEqual(set(statuses), {200})
         self.assertLessEqual(self.end(server)["most"], 10)
 
@@ -233,12 +234,12 @@ class FullTests(AdmissionTestCase):
         settings = {"host": HOST, "capacity": 10, "perPeer": 2, "full": "refuse"}
         done = subprocess.run(
             [*inside, "; ".join(lines)],
-            env=environment({"SETTINGS": json.dumps({**settings, "queue": 20, "seconds": 1})}),
+            env=environment({"SETTINGS": json.dumps({**settings, "queue": 20, "seconds": 0.4})}),
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
         )
-        self.assertEqual(done.stdout, "2 of 10 served, then the other one\n", done.stderr)
+        self.assertEqual(done.stdout, "11 served, most 3 ever 11\n", done.stderr)
 
 
 class AddressTests(AdmissionTestCase):

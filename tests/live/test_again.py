@@ -64,7 +64,7 @@ class AgainTests(TestCase):
     G11: the port is freed as an event of its own, and may be used again at once.
     """
 
-    timeout = 20
+    timeout = 60
 
     def setUp(self) -> None:
         """
@@ -101,14 +101,18 @@ class AgainTests(TestCase):
         first, second, observer = self.terminator(), self.terminator(), PortsObserver()
         first.addObserver(observer)
         await first.listen(self.endpoint, Site(Root()))
-        slow = get(self.address, "/later?seconds=0.8")
+        slow = await deferToThread(self.address.connect)
+        self.addCleanup(slow.close)
+        await deferToThread(slow.ask, "/upload", "POST", "Content-Length: 1\r\n")
+        # Who comes later is served: the slow one has been heard.
         await get(self.address)
         report = first.terminate()
         await observer.gone
         await second.listen(self.endpoint, Site(Root()))
         self.assertFalse(report.called)
         self.assertFalse((await get(self.address)).closing)
-        self.assertTrue((await slow).closing)
+        slow.send(b"x")
+        self.assertTrue((await deferToThread(slow.answer)).closing)
         self.assertEqual((await report).finished, 1)
         self.assertFalse((await get(self.address)).closing)
 

@@ -5,6 +5,7 @@ One list of behaviours, and every kind of server.
 from __future__ import annotations
 
 import signal
+import time
 from pathlib import Path
 
 from tests.live.clients import Address, Peer
@@ -12,7 +13,7 @@ from tests.live.processes import SLACK, LiveTestCase, Server, freePort
 
 #: The idle grace of all these servers, and a grace period that a test can wait for.
 IDLE = 0.2
-SHORT = 0.5
+SHORT = 0.8
 
 #: More than a small window and the server's kernel hold.
 MUCH = b"0123456789abcdef" * 2**18
@@ -39,7 +40,7 @@ class HTTPMixin:
         Have something in flight that ends by itself.
         """
         peer = address.connect()
-        peer.ask("/later?seconds=0.8")
+        peer.ask("/later?stopped=0.8")
         return peer
 
     def complete(self, peer: Peer) -> None:
@@ -139,7 +140,11 @@ class OwnDoorMixin:
 class BehavioursMixin:
     """
     What holds for every kind of server.
+
+    @cvar queuedIdle: the idle grace in which thirty who were queued have to be served.
     """
+
+    queuedIdle = 1.0
 
     def serving(self, grace: float = 10.0, idle: float = IDLE) -> tuple[Server, Address]:
         """
@@ -162,17 +167,19 @@ class BehavioursMixin:
         after; meanwhile new connections are refused, and another server already has
         the address.
         """
-        server, address = self.serving()
+        server, address = self.serving(30.0)
         peer = self.begin(address)
         self.reached(address).close()
         server.terminate()
         server.awaitPortsClosed()
         self.assertTrue(address.refuses())
+        began = time.monotonic()
         successor = self.serveWith(address, 0.1)
         self.reached(address)
+        took = time.monotonic() - began
         self.complete(peer)
         peer.close()
-        self.assertLess(server.gone(), 1.5 + SLACK, server.log())
+        self.assertLess(server.gone(), 1.5 + took + SLACK, server.log())
         self.assertIn("1 finished, 0 aborted", server.report())
         self.reached(address)
         successor.terminate()
@@ -195,7 +202,7 @@ class BehavioursMixin:
         """
         G2: thirty who were waiting in the accept queue when the stop began are served.
         """
-        server, address = self.serving(idle=1.0)
+        server, address = self.serving(idle=self.queuedIdle)
         server.send(signal.SIGSTOP)
         queued = [address.reach() for _ in range(30)]
         if not address.tls:
@@ -250,6 +257,8 @@ class HTTPSTests(HTTPMixin, OwnDoorMixin, BehavioursMixin, LiveTestCase):
     A web server over TLS.
     """
 
+    queuedIdle = 6.0
+
     def newAddress(self) -> Address:
         self.pem = self.certificate()
         return Address(port=freePort(), tls=True)
@@ -260,8 +269,10 @@ class HTTPSTests(HTTPMixin, OwnDoorMixin, BehavioursMixin, LiveTestCase):
 
 class RawTLSTests(RawMixin, HTTPSTests):
     """
-    A raw echo server over TLS.
+    A raw echo server over TLS.  It waits for the end of the idle grace.
     """
+
+    queuedIdle = 3.0
 
     content = ("--factory", "tests.live.resources.echo")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.live.clients import HOST
-from tests.live.processes import PATIENCE, eventually
+from tests.live.processes import PATIENCE, SLACK, eventually
 from tests.live.programs import program
 from tests.live.test_websockets import SocketsTestCase
 from tests.live.wsservers import QUEUED
@@ -237,7 +237,7 @@ class BrowserTests(SocketsTestCase):
         if not eventually(lambda: len(self.told) == everything, STARTING):
             raise AssertionError(f"{self.told}\n{browser.complaints.read_text()}")
         server.terminate()
-        self.assertLess(server.gone(), 5.0, server.log())
+        self.assertLess(server.gone(), 5.0 + SLACK, server.log())
         eventually(lambda: all(said[-1] in ENDS for said in list(self.told.values())))
         messages = ["hello", *map(str, range(QUEUED))]
         for url in self.urls:

@@ -35,7 +35,7 @@ class Hello(Resource):
         return b"hello"
 
 log = Logger()
-terminator = Terminator(reactor, idleGrace=0.3)
+terminator = Terminator(reactor, idleGrace=float(os.environ["IDLE"]))
 service = TerminableService(terminator)
 for description in json.loads(os.environ["ENDPOINTS"]):
     service.listenOn(serverFromString(reactor, description), Site(Hello()))
@@ -99,14 +99,16 @@ class ChoiceTests(LiveTestCase):
     Drains by choice under load.
     """
 
-    def serve(self, *addresses: Address, **choice: Any) -> Server:
+    def serve(self, *addresses: Address, idle: float, **choice: Any) -> Server:
         """
         A server that drains what C{choice} says.
+
+        @param idle: its idle grace; no client that is busy should pause for so long.
         """
         file = self.directory() / "choice.tac"
         file.write_text(TAC)
         endpoints = [address.description for address in addresses]
-        env = {"ENDPOINTS": json.dumps(endpoints), "CHOICE": json.dumps(choice)}
+        env = {"ENDPOINTS": json.dumps(endpoints), "CHOICE": json.dumps(choice), "IDLE": str(idle)}
         return self.start("--python", str(file), env=env)
 
     def clients(self, address: Address, count: int) -> list[Client]:
@@ -155,7 +157,7 @@ class ChoiceTests(LiveTestCase):
         connect again, no request is lost, and the server goes on.
         """
         address = Address(port=freePort())
-        server = self.serve(address, percent=50)
+        server = self.serve(address, idle=8.0, percent=50)
         clients = self.clients(address, CLIENTS)
         began = time.monotonic()
         server.send(signal.SIGUSR1)
@@ -173,7 +175,7 @@ class ChoiceTests(LiveTestCase):
         when their idle grace is over, in good order, and others stay.
         """
         one, other = Address(port=freePort()), Address(path=str(self.directory() / "socket"))
-        server = self.serve(one, other, port=other.path)
+        server = self.serve(one, other, idle=1.5, port=other.path)
         clients = self.clients(one, 3)
         busy = self.clients(other, 3)
         idle, stays = other.connect(), one.connect()
@@ -196,7 +198,7 @@ class ChoiceTests(LiveTestCase):
         that stop, and both reports are right.
         """
         address = Address(port=freePort())
-        server = self.serve(address, percent=50, gracePeriod=60, idleGrace=60)
+        server = self.serve(address, idle=0.3, percent=50, gracePeriod=60, idleGrace=60)
         peers = [address.connect() for _ in range(4)]
         for peer in peers:
             self.addCleanup(peer.close)

@@ -12,6 +12,7 @@ import sys
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from tests.live.processes import PATIENCE, SLACK
 from tests.live.test_docs import ANYWHERE, EXAMPLES, ExampleTestCase
 
 #: How an entry point looks when its package is installed.
@@ -42,7 +43,7 @@ class LongLivedTests(ExampleTestCase):
         server = self.program("events.py")
         client = self.begin(server, b"GET /news HTTP/1.1\r\nHost: here\r\n\r\n")
         self.assertTrue(client.rest().startswith(b"HTTP/1.1 204 "))
-        self.assertLess(server.gone(), 5)
+        self.assertLess(server.gone(), 2 + SLACK)
         self.assertIn("0 idle, 1 finished, 0 aborted", server.log())
 
 
@@ -57,7 +58,7 @@ class GameTests(ExampleTestCase):
         """
         player = connect(f"ws://127.0.0.1:{port}/game", compression=None)
         self.addCleanup(player.socket.close)
-        self.assertEqual(player.recv(10), "welcome")
+        self.assertEqual(player.recv(PATIENCE), "welcome")
         return player
 
     def last(self, player: ClientConnection) -> list[str | bytes]:
@@ -67,7 +68,7 @@ class GameTests(ExampleTestCase):
         heard = []
         with contextlib.suppress(ConnectionClosed):
             while True:
-                heard.append(player.recv(10))
+                heard.append(player.recv(PATIENCE))
         return heard
 
     def test_game(self) -> None:
@@ -79,11 +80,11 @@ class GameTests(ExampleTestCase):
         playing, waiting = self.play(port), self.play(port)
         playing.send("start")
         playing.send("move")
-        self.assertEqual(playing.recv(10), "2 moves left")
+        self.assertEqual(playing.recv(PATIENCE), "2 moves left")
         server.send()
         self.assertEqual(self.last(waiting), ["last round"])
         self.assertEqual((waiting.close_code, waiting.close_reason), (1012, "restart"))
-        self.assertEqual(playing.recv(10), "last round")
+        self.assertEqual(playing.recv(PATIENCE), "last round")
         playing.send("move")
         playing.send("move")
         self.assertEqual(self.last(playing), ["1 moves left", "0 moves left"])

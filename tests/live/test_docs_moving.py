@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 
-from tests.live.processes import LiveTestCase, Server, freePort
+from tests.live.processes import PATIENCE, LiveTestCase, Server, freePort
 from tests.live.test_docs import EXAMPLES
 
 
@@ -18,7 +18,7 @@ class Talk:
     """
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), 10)
+        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
         self.file = self.socket.makefile("rwb", buffering=0)
 
     def say(self, data: bytes) -> None:

@@ -30,19 +30,18 @@ class MeteredTests(ExampleTestCase):
 
     def test_letters(self) -> None:
         """
-        Two at once, the others one after the other.
+        Two at once, the others one after the other, ten in a second.
         """
         server = self.program("metered.py")
         port = self.port(server.awaitLog("ing on "))
         with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
             began = time.monotonic()
             client.sendall(b"abcdef")
-            heard = client.recv(6)
-            self.assertEqual(heard, b"AB")
+            heard = client.recv(2)
             while len(heard) < 6:
                 heard += client.recv(6)
         self.assertEqual(heard, b"ABCDEF")
-        self.assertGreater(time.monotonic() - began, 0.35)
+        self.assertBetween(0.35, time.monotonic() - began, 0.6)
 
     def answers(self, port: int) -> tuple[int, Message]:
         """
@@ -66,9 +65,10 @@ class MeteredTests(ExampleTestCase):
         self.assertEqual([self.answers(port)[0] for _ in range(2)], [200, 200])
         status, headers = self.answers(port)
         self.assertEqual(status, 429)
-        self.assertIn(headers["Retry-After"], ("9", "10"))
+        # A token is there after ten seconds; some of them may have gone by.
+        self.assertIn(int(headers["Retry-After"]), range(5, 11))
         self.assertEqual(headers["RateLimit-Policy"], '"peer";q=2;w=20')
-        self.assertIn(headers["RateLimit"], ('"peer";r=0;t=9', '"peer";r=0;t=10'))
+        self.assertRegex(headers["RateLimit"], r'\A"peer";r=0;t=([5-9]|10)\Z')
 
     def test_prefix(self) -> None:
         """

@@ -12,7 +12,15 @@ import sys
 from pathlib import Path
 
 from tests.live.clients import HOST, Address, Peer
-from tests.live.processes import SLACK, TWISTD, LiveTestCase, Server, eventually, freePort
+from tests.live.processes import (
+    SLACK,
+    TWISTD,
+    LiveTestCase,
+    Server,
+    eventually,
+    freePort,
+    heard,
+)
 
 ROOT = ("--class", "tests.live.resources.Root")
 OPTIONS = "grace=5:idleGrace=0.3"
@@ -38,7 +46,7 @@ class DoorTestCase(LiveTestCase):
         A request that takes a while outlives the signal.
         """
         peer = peer or address.connect()
-        peer.ask(f"/later?seconds={seconds}")
+        peer.ask(f"/later?stopped={seconds}")
         server.awaitLog("asked for")
         server.terminate()
         server.awaitPortsClosed()
@@ -111,8 +119,8 @@ class PrefixTests(DoorTestCase):
             each.send(b"PROXY TCP4 203.0.113.7 127.0.0.1 %d 80\r\n" % port)
         stuck.ask("/later?seconds=60")
         server.awaitLog("seconds=60")
-        peer.ask("/later?seconds=0.5")
-        server.awaitLog("seconds=0.5")
+        peer.ask("/later?stopped=0.5")
+        server.awaitLog("stopped=0.5")
         server.terminate()
         self.assertEqual(peer.answer().body, b"later\n")
         server.send()
@@ -134,7 +142,7 @@ class PrefixTests(DoorTestCase):
             pass_fds=[inherited],
         )
         peer = address.connect()
-        peer.ask("/later?seconds=0.5")
+        peer.ask("/later?stopped=0.5")
         server.awaitLog("asked for")
         server.terminate()
         self.assertEqual(peer.answer().body, b"later\n")
@@ -179,7 +187,7 @@ class CommandTests(DoorTestCase):
         server = self.start("terminable", "--idle-grace", "0.3", "--", "web", *ROOT, *listen)
         peers = [address.connect() for address in addresses]
         for peer in peers:
-            peer.ask("/later?seconds=0.4")
+            peer.ask("/later?stopped=0.4")
         self.assertTrue(eventually(lambda: server.log().count("asked for") == 2))
         server.terminate()
         self.assertEqual([peer.answer().closing for peer in peers], [True, True])
@@ -213,6 +221,7 @@ class CommandTests(DoorTestCase):
         server = self.start("terminable", *application, "--port", address.description)
         peer = address.connect()
         peer.ask("/")
+        self.assertTrue(heard(address.port))
         server.terminate()
         answer = peer.answer()
         self.assertEqual((answer.body, answer.closing), (b"wsgi\n", True))
@@ -242,7 +251,7 @@ class CommandTests(DoorTestCase):
         options = ("--port", address.description, *ROOT, "--idle-grace", "0.2")
         server = self.start(*options, program=[sys.executable, *program])
         peer = address.connect()
-        peer.ask("/later?seconds=0.5")
+        peer.ask("/later?stopped=0.5")
         server.awaitLog("asked for")
         server.send(signal.SIGTERM)
         self.assertTrue(peer.answer().closing)
@@ -275,7 +284,7 @@ class CommandTests(DoorTestCase):
         number = int(pid.read_text())
         self.addCleanup(self.endDaemon, number, pid)
         peer = address.connect()
-        peer.ask("/later?seconds=0.5")
+        peer.ask("/later?stopped=0.5")
         self.assertTrue(eventually(lambda: "asked for" in log.read_text()))
         os.kill(number, signal.SIGTERM)
         self.assertTrue(peer.answer().closing)
@@ -287,5 +296,5 @@ class CommandTests(DoorTestCase):
         """
         End the daemon if it has not removed its own pid file.
         """
-        if not eventually(lambda: not pid.exists(), 5.0) and pid.read_text() == str(number):
+        if not eventually(lambda: not pid.exists(), 10.0) and pid.read_text() == str(number):
             os.kill(number, signal.SIGKILL)

@@ -45,7 +45,7 @@ class FleetTestCase(LiveTestCase):
         """
         A fleet whose HAProxy has all servers up, and which is in a hurry.
         """
-        fleet = kind(self.directory(), quiesce=0.8, interval="150ms")
+        fleet = kind(self.directory(), quiesce=1.4, interval="200ms")
         fleet.environment["SERVE"] += " --idle-grace 0.3"
         fleet.__enter__()
         self.addCleanup(fleet.__exit__)
@@ -59,6 +59,7 @@ class FleetTestCase(LiveTestCase):
         for load in loads:
             load.start()
             self.addCleanup(load.stop)
+        self.assertTrue(eventually(lambda: all(load.samples for load in loads)))
         time.sleep(BEFORE)
         return loads
 
@@ -79,7 +80,7 @@ class DeployTests(FleetTestCase):
         for load in loads:
             load.stop()
             self.assertEqual(load.failures(), {}, fleet.logs())
-            self.assertGreater(len(load.samples), 500)
+            self.assertGreater(len(load.samples), 200)
         self.assertFalse(before & {fleet.pid(name) for name in NAMES})
         said = (fleet.directory / "deploy.log").read_text()
         noticed = (fleet.directory / "haproxy.log").read_text()
@@ -105,7 +106,7 @@ class DeployTests(FleetTestCase):
 
         self.assertTrue(eventually(lambda: names("127.0.0.2")), fleet.logs())
         # The health checks.
-        self.assertTrue(names("127.0.0.1"), fleet.logs())
+        self.assertTrue(eventually(lambda: names("127.0.0.1")), fleet.logs())
 
     def test_brokenRelease(self) -> None:
         """
@@ -145,7 +146,7 @@ class CommandTests(LiveTestCase):
         Run it.
         """
         command = [sys.executable, str(FLEET / "deploy.py"), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=30)
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
     def answering(self, line: bytes) -> str:
         """

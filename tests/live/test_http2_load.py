@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from tests.live.clients import Address
-from tests.live.processes import PATIENCE, Server
+from tests.live.processes import PATIENCE, SLACK, Server
 from tests.live.programs import program
 from tests.live.streamclients import StreamsTestCase
 
@@ -57,7 +57,7 @@ class LoadTests(StreamsTestCase):
             time.sleep(0.01 * number)
             server.terminate()
             said, _ = load.communicate(timeout=PATIENCE)
-        self.assertLess(server.gone(), 3.0, server.log())
+        self.assertLess(server.gone(), 3.0 + SLACK, server.log())
         self.assertIn(" 0 aborted", server.report())
         self.assertNotIn("Traceback", server.log())
         taken = self.requests(server)

@@ -124,7 +124,7 @@ class IMAPTests(ServingTestCase):
         """
         LOGOUT is still obeyed.
         """
-        server = self.serving()
+        server = self.serving(idle=8.0)
         client = self.imap()
         server.terminate()
         self.assertEqual(client.logout()[1], [b"Nice talking to you"])

@@ -27,7 +27,7 @@ for arguments in json.load(sys.stdin):
     with tempfile.TemporaryFile("w+") as output:
         child = os.fork()
         if not child:
-            signal.alarm(10)
+            signal.alarm(30)
             os.dup2(output.fileno(), 1)
             os.dup2(output.fileno(), 2)
             sys.argv[1:] = arguments
@@ -79,7 +79,7 @@ class BadInputTestCase(LiveTestCase):
             env=environment(),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
         self.assertEqual(done.returncode, 0, done.stderr)
         return [(status, output) for status, output in json.loads(done.stdout)]
@@ -329,7 +329,7 @@ class SpellingTests(BadInputTestCase):
             env=environment(),
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=60,
         )
         self.assertEqual(done.returncode, 0, done.stderr)
         for option in ("port", "path", "class", "wsgi", "factory", "grace", "idle-grace"):

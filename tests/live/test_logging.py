@@ -16,7 +16,7 @@ from terminable import events
 from terminable.events import EVENTS
 from terminable.timeline import BALANCER_DELAY, STOP_TIMEOUT
 from tests.live.clients import HOST, Address
-from tests.live.processes import LiveTestCase, eventually, freePort
+from tests.live.processes import LiveTestCase, eventually, freePort, heard
 from tests.live.working import WorkersTestCase
 
 #: Nothing is said of times, wherever these tests run.
@@ -64,7 +64,7 @@ class JSONTests(LiveTestCase):
         """
         server, address = self.serve("--log-json", "-", env=CALM)
         peer = address.connect()
-        peer.ask("/later?seconds=1.3")
+        peer.ask("/later?stopped=1.3")
         server.awaitLog("asked for")
         server.send()
         self.assertEqual(peer.answer().status, 200)
@@ -74,7 +74,7 @@ class JSONTests(LiveTestCase):
         self.assertIn("starting up", lines[0]["message"])
         self.assertEqual(lines[-1]["message"], "Server Shut Down.")
         self.assertEqual({line["process"] for line in lines}, {server.process.pid})
-        [progress] = named(lines, events.PROGRESS)
+        progress = named(lines, events.PROGRESS)[0]
         self.assertEqual((progress["busy"], progress["phase"]), (1, "draining"))
 
     def test_beside(self) -> None:
@@ -220,12 +220,13 @@ class UpgradeTests(WorkersTestCase):
         family = Family(server.process.pid)
         self.addCleanup(family.end)
         peer = address.connect()
-        peer.ask("/later?seconds=1.5")
-        server.awaitLog("asked for")
+        peer.ask("/upload", "POST", "Content-Length: 1\r\n")
+        self.assertTrue(heard(address.port))
         server.send(signal.SIGUSR2)
         # Who it is, is known while the one that has started it lives.
         server.awaitLog("serves now")
         family.look()
+        peer.send(b"x")
         self.assertEqual(peer.answer().status, 200)
         server.gone()
         first = json.loads(path.read_text())

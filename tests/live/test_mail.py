@@ -181,7 +181,7 @@ class SMTPTests(MailTestCase):
         """
         QUIT is answered as ever.
         """
-        server = self.serving(idle=5.0)
+        server = self.serving(idle=8.0)
         client = self.client()
         server.terminate()
         self.assertEqual(client.quit()[0], 221)

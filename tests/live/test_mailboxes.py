@@ -44,7 +44,7 @@ class POP3Tests(MailTestCase):
         """
         What C{poplib} makes of the goodbye is an error with its text.
         """
-        server = self.serving(idle=5.0)
+        server = self.serving(idle=8.0)
         client = self.client()
         server.terminate()
         error = self.assertRaises(poplib.error_proto, client.stat)

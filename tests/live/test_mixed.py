@@ -19,7 +19,15 @@ from tests.live.mixedclients import (
     WebClient,
 )
 from tests.live.mixedservers import PORTS
-from tests.live.processes import PATIENCE, ROOT, SLACK, LiveTestCase, Server, freePort
+from tests.live.processes import (
+    PATIENCE,
+    ROOT,
+    SLACK,
+    LiveTestCase,
+    Server,
+    eventually,
+    freePort,
+)
 
 #: How often it is all done.
 ROUNDS = 5
@@ -99,6 +107,7 @@ class MixedTests(MixedTestCase):
             clients = self.crowd()
             for client in clients:
                 client.start()
+            eventually(lambda all_=clients: all(client.opened for client in all_))
             time.sleep(BEFORE)
             server.terminate()
             for client in clients:

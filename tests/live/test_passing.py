@@ -18,7 +18,7 @@ from unittest import SkipTest
 
 from tests.live.clients import Peer
 from tests.live.passingclients import Client, Crowd, HTTPClient, WebSocketClient
-from tests.live.processes import LiveTestCase, Server, eventually, freePort
+from tests.live.processes import PATIENCE, LiveTestCase, Server, eventually, freePort
 
 PROGRAM = (sys.executable, "-m", "tests.live.passingservers")
 
@@ -139,7 +139,7 @@ class SpreadTests(PassingTestCase):
         self.start("spread", str(number), *paths, program=PROGRAM).awaitLog("starting on")
         seen = Counter()
         for _ in range(6):
-            with Peer(socket.create_connection(("127.0.0.1", number), 10)).sock as sock:
+            with Peer(socket.create_connection(("127.0.0.1", number), PATIENCE)).sock as sock:
                 peer = Peer(sock).secure()
                 peer.sock.sendall(b"GET /tls HTTP/1.1\r\nHost: here\r\n\r\n")
                 answer = peer.answer()
@@ -163,13 +163,13 @@ class UserTests(PassingTestCase):
         path = self.folder / "0"
         self.folder.chmod(0o711)
         path.chmod(0o666)
-        self.assertEqual(self.asUser(path, os.geteuid()), b"silence")
-        self.assertEqual(self.asUser(path, pwd.getpwnam("nobody").pw_uid), b"FIN")
+        self.assertEqual(self.asUser(path, os.geteuid(), 1.0), b"silence")
+        self.assertEqual(self.asUser(path, pwd.getpwnam("nobody").pw_uid, PATIENCE), b"FIN")
         self.takers[0].awaitLog("is refused")
 
-    def asUser(self, path: Path, user: int) -> bytes:
+    def asUser(self, path: Path, user: int, seconds: float) -> bytes:
         """
-        What a user is told who connects and says nothing.
+        What a user is told who connects, says nothing, and waits so long.
         """
         reading, writing = os.pipe()
         child = os.fork()
@@ -178,7 +178,7 @@ class UserTests(PassingTestCase):
             try:
                 os.setuid(user)
                 with socket.socket(socket.AF_UNIX) as client:
-                    client.settimeout(1)
+                    client.settimeout(seconds)
                     client.connect(str(path))
                     said = b"more" if client.recv(1) else b"FIN"
             except TimeoutError:

@@ -6,10 +6,12 @@ real clients.
 from __future__ import annotations
 
 import ast
+import signal
 import subprocess
 import sys
 import threading
 import time
+from itertools import count
 
 from tests.live.clients import Address, Peer
 from tests.live.processes import (
@@ -24,10 +26,10 @@ from tests.live.processes import (
 
 #: The idle grace of all these servers; longer than it takes to be served once, even if the
 #: machine is busy.
-IDLE = 0.5
+IDLE = 1.0
 
 #: A call that outlasts the idle grace.
-LONG = 1.8
+LONG = 2.2
 
 
 class Client:
@@ -144,22 +146,29 @@ class CompletingMixin:
         A call in flight is answered; so is one that is made in the idle grace.  One that
         is made after that is refused.  The connection ends with the answer.
         """
-        server, client = self.stopInCall(LONG)
+        server, client = self.stopInCall(60.0)
+        told = time.monotonic()
         client.order("second twice 21")
         self.assertEqual(client.awaitLine("second"), "second answered 42.0")
-        time.sleep(IDLE + 0.2)
-        client.order("third twice 1")
-        self.assertEqual(
-            client.awaitLine("third"),
-            "third failed the server is going down; this call was not begun",
-        )
+        refused = "failed the server is going down; this call was not begun"
+        calls = (f"call{number}" for number in count())
+        self.assertTrue(eventually(lambda: self.call(client, next(calls)) == refused), client.told)
+        self.assertGreater(time.monotonic() - told, IDLE / 2)
         self.assertNotIn("lost", client.told)
-        self.assertEqual(client.awaitLine("first"), f"first answered {LONG}")
+        server.send(signal.SIGUSR1)
+        self.assertEqual(client.awaitLine("first"), "first answered 60.0")
         client.awaitLine("lost")
-        self.assertLess(client.told.index(f"first answered {LONG}"), client.told.index("lost"))
-        self.assertBetween(IDLE, server.gone(), LONG + 0.5, server.log())
+        self.assertLess(client.told.index("first answered 60.0"), client.told.index("lost"))
+        self.assertBetween(0.0, server.gone(), 0.5, server.log())
         self.assertIn("1 finished, 0 aborted", server.report())
         self.assertNotIn("Traceback", server.log())
+
+    def call(self, client: Client, name: str) -> str:
+        """
+        What comes of a call.
+        """
+        client.order(f"{name} twice 1")
+        return client.awaitLine(f"{name} ").partition(" ")[2]
 
     def test_stragglersAreNamed(self) -> None:
         """

@@ -15,7 +15,14 @@ from benchmarks.restartclients import Load
 from benchmarks.restartprocesses import Family, Tail, adoptingOrphans
 from benchmarks.restartrelay import Relay
 from tests.live.clients import Address
-from tests.live.processes import PATIENCE, LiveTestCase, Server, eventually, freePort
+from tests.live.processes import (
+    PATIENCE,
+    LiveTestCase,
+    Server,
+    awaitCatching,
+    eventually,
+    freePort,
+)
 
 #: What the old process logs when its successor has taken over; the number is the successor's.
 TOOK_OVER = r"upgrade: (\d+) serves now"
@@ -72,7 +79,9 @@ class RestartTestCase(LiveTestCase):
         ]
         words = [word for door in doors for word in ("--port", door)]
         content = ("--class", "benchmarks.resources.Root")
-        return self.start("terminable", *words, *content, *options), ports
+        server = self.start("terminable", *words, *content, *options)
+        awaitCatching(server.process.pid, signal.SIGUSR2)
+        return server, ports
 
     def followed(self, server: Server) -> tuple[Family, Tail]:
         """
@@ -94,8 +103,17 @@ class RestartTestCase(LiveTestCase):
                 loads[name] = load = Load(port, CLIENTS, keepAlive, tls)
                 load.start()
                 self.addCleanup(load.stop)
+        self.answered(*loads.values())
         time.sleep(BEFORE)
         return loads
+
+    def answered(self, *loads: Load) -> None:
+        """
+        Return when the last that each of them has seen is an answer.
+        """
+        last = lambda load: (load.samples or [(0.0, 0.0, "none")])[-1][2]  # noqa: E731
+        if not eventually(lambda: not any(map(last, loads))):
+            raise AssertionError([last(load) for load in loads])
 
     def settle(self, loads: dict[str, Load], began: float) -> None:
         """
@@ -196,11 +214,10 @@ class StopAndStartTests(RestartTestCase):
         # Requests to connect that were ignored meanwhile are repeated after a second.
         time.sleep(1.2)
         self.serveBoth(ports=ports)
-        time.sleep(AFTER)
+        self.answered(*loads.values())
         for name, load in loads.items():
             load.stop()
             self.assertGreater(load.failures().get("refused", 0), 0, name)
-            self.assertEqual(load.samples[-1][2], "", name)
 
     def test_lost(self) -> None:
         """
@@ -218,4 +235,6 @@ class StopAndStartTests(RestartTestCase):
         server.terminate()
         server.gone()
         load.stop()
-        self.assertGreater(load.failures().get("lost", 0), 0, load.failures())
+        failures = load.failures()
+        # It depends on who is quicker what its client sees of it.
+        self.assertGreater(sum(failures.values()) - failures.get("refused", 0), 0, failures)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 
@@ -33,7 +34,7 @@ class SharedLimitsTests(RedisTestCase):
         @return: the status, the text, and how long to wait.
         """
         try:
-            with urllib.request.urlopen(url, timeout=10) as response:
+            with urllib.request.urlopen(url, timeout=30) as response:
                 return response.status, response.read().decode(), ""
         except urllib.error.HTTPError as error:
             with error:
@@ -46,11 +47,14 @@ class SharedLimitsTests(RedisTestCase):
         """
         where = f"unix://{self.redis().path}"
         first, second = self.site(where), self.site(where)
+        began = time.monotonic()
         answers = [self.get(url) for _ in range(5) for url in (first[1], second[1])]
+        # Three at once, and two in a second.
+        most = 3 + 2 * (time.monotonic() - began) + 1
         self.assertEqual(answers[:3], [(200, "hello\n", "")] * 3)
         refused = [each for each in answers if each[0] != 200]
-        self.assertEqual(set(refused), {(429, "too many\n", "1")})
-        self.assertGreater(len(refused), 4)
+        self.assertLessEqual(len(answers) - len(refused), most)
+        self.assertLessEqual(set(refused), {(429, "too many\n", "1")})
         done = subprocess.run(
             [sys.executable, str(EXAMPLES / "pacing_patiently.py"), second[1]],
             env=environment(),

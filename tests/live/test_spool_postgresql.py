@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from twisted.enterprise import adbapi
 
 from terminable.errors import InvalidOption
-from terminable.spool import SpoolAway, State, postgresql, slots, spooled
+from terminable.spool import SpoolAway, State, slots, spooled
 from terminable.spool.doors import storeOf
 from terminable.spool.items import HandLost, newItem
 from terminable.spool.postgresql import PostgreSQLStore
@@ -39,7 +39,7 @@ class ServerTestCase(StoreTestCase):
     Has stores on one server; each test has tables of its own.
     """
 
-    moment = 0.2
+    moment = 0.5
     server: ClassVar[Database]
     _count: ClassVar[int] = 0
     _holder: ClassVar[_Holder]
@@ -82,9 +82,6 @@ class ServerTestCase(StoreTestCase):
             if pool.connection is not None:
                 pid = pool.connection.info.backend_pid
                 self.server.ask(f"SELECT pg_terminate_backend({pid}, 5000)")
-
-    def pruning(self) -> Any:
-        return postgresql
 
 
 class PostgreSQLStoreTests(ServerTestCase, StoreContract, SharedContract):

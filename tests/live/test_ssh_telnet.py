@@ -40,6 +40,24 @@ class ServingTestCase(LiveTestCase):
         self.server: Server = self.start("terminable", *factory, *options, *listen)
 
 
+class Gate:
+    """
+    A file for which a command waits.
+
+    @ivar waiting: the words of a shell that do.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.waiting = f"while [ ! -e {path} ]; do sleep 0.1; done"
+
+    def open(self) -> None:
+        """
+        Let it go on.
+        """
+        self._path.touch()
+
+
 class Secure:
     """
     A running C{ssh}.
@@ -105,6 +123,12 @@ class SSHTests(ServingTestCase):
         self.addCleanup(secure.cleanUp)
         return secure
 
+    def gate(self) -> Gate:
+        """
+        What a command waits for.
+        """
+        return Gate(self.directory() / "gate")
+
     def run_(self, command: str, *flags: str) -> Secure:
         """
         Run a command on the server, and return when it runs.
@@ -143,12 +167,14 @@ class SSHTests(ServingTestCase):
         of the output, and the exit status, and nothing else; then the server leaves.
         """
         self.serving("makeSSH")
-        secure = self.run_("echo begun; sleep 1; echo done; exit 3")
+        gate = self.gate()
+        secure = self.run_(f"echo begun; {gate.waiting}; echo done; exit 3")
         self.server.terminate()
         self.server.awaitPortsClosed()
         self.assertTrue(self.address.refuses())
+        gate.open()
         self.assertEnded(secure, 3, b"begun\ndone\n")
-        self.assertBetween(0.5, self.server.gone(), 1.5, self.server.log())
+        self.server.gone()
         self.assertIn("0 idle, 1 finished, 0 aborted", self.server.report())
         self.assertNotIn("Traceback", self.server.log())
 
@@ -159,9 +185,11 @@ class SSHTests(ServingTestCase):
         self.serving("makeSSH")
         # Less than the window of ssh: behind a full one, Twisted says "end of file" too early.
         count = 1_500_000
-        command = f"sleep 0.5; head -c {count} /dev/zero; exit 5"
+        gate = self.gate()
+        command = f"{gate.waiting}; head -c {count} /dev/zero; exit 5"
         secure = self.run_(command, "-oRekeyLimit=100K")
         self.server.terminate()
+        gate.open()
         status, out, errors = secure.end()
         self.assertEqual((status, len(out)), (5, count), errors)
         self.server.gone()
@@ -175,14 +203,16 @@ class SSHTests(ServingTestCase):
         On a connection with a session, no other session is opened; the first completes.
         """
         self.serving("makeSSH")
-        control = self.directory() / "control"
-        first = self.run_("echo begun; sleep 1.5; echo done; exit 4", "-M", "-S", str(control))
+        control, gate = self.directory() / "control", self.gate()
+        command = f"echo begun; {gate.waiting}; echo done; exit 4"
+        first = self.run_(command, "-M", "-S", str(control))
         self.assertTrue(eventually(control.exists))
         self.server.terminate()
         self.server.awaitPortsClosed()
         second = self.ssh("-S", str(control), "echo second")
         # It tries a connection of its own then, and somebody else would be there.
         self.assertEnded(second, 255, b"", "(?s)refused by peer.*Connection refused")
+        gate.open()
         self.assertEnded(first, 4, b"begun\ndone\n", f"open failed: resource shortage: {GOODBYE}")
         self.server.gone()
         self.assertIn("1 finished, 0 aborted", self.server.report())
@@ -209,14 +239,15 @@ class SSHTests(ServingTestCase):
         A connection that had no session may open one during its idle grace, which
         completes; then it is told.
         """
-        self.serving("makeSSH", idle=1.0)
-        idle, control = self.master()
+        self.serving("makeSSH", grace=60.0, idle=15.0)
+        (idle, control), gate = self.master(), self.gate()
         self.server.terminate()
-        last = self.run_("sleep 1.2; echo last", control)
+        last = self.run_(f"{gate.waiting}; echo last", control)
         self.assertEnded(self.ssh(control, "echo more"), 255, b"", "refused by peer")
+        gate.open()
         self.assertEnded(last, 0, b"last\n")
         self.assertEnded(idle, 255, b"", DISCONNECTED)
-        self.assertBetween(1.2, self.server.gone(), 2.5, self.server.log())
+        self.server.gone()
         self.assertIn("0 idle, 1 finished, 0 aborted", self.server.report())
 
     def test_straggler(self) -> None:
@@ -257,7 +288,7 @@ class TelnetTests(ServingTestCase):
         An application that knows nothing of the end goes on during its idle grace, and
         then the client gets a line of text, and an orderly end.
         """
-        self.serving("makeShout")
+        self.serving("makeShout", idle=1.5)
         peer, silent = self.reached(b"Say something."), self.reached(b"Say something.")
         self.server.terminate()
         peer.send(b"hello\r\n")
@@ -265,7 +296,7 @@ class TelnetTests(ServingTestCase):
         for one in (peer, silent):
             self.assertEqual(one.rest().decode(), f"\r\n{GOODBYE}\r\n")
             one.close()
-        self.assertBetween(IDLE, self.server.gone(), IDLE + 0.5, self.server.log())
+        self.assertBetween(1.5, self.server.gone(), 2.0, self.server.log())
         self.assertIn("0 aborted", self.server.report())
         self.assertNotIn("Traceback", self.server.log())
 
@@ -283,7 +314,7 @@ class TelnetTests(ServingTestCase):
         idle.close()
         self.assertEqual(busy.rest(), b"done\r\nThe bank is closed.\r\n")
         busy.close()
-        self.assertBetween(0.5, self.server.gone(), 1.5, self.server.log())
+        self.assertBetween(1.0, self.server.gone(), 1.5, self.server.log())
         self.assertIn("1 idle, 1 finished, 0 aborted", self.server.report())
 
     def test_straggler(self) -> None:

@@ -15,7 +15,7 @@ import unittest
 from pathlib import Path
 
 from tests.live.clients import HOST, Address
-from tests.live.processes import ROOT, LiveTestCase, Server, eventually, freePort
+from tests.live.processes import ROOT, LiveTestCase, Server, eventually, freePort, heard
 from tests.live.programs import program
 
 EXAMPLE = ROOT / "docs" / "examples" / "notify.tac"
@@ -120,9 +120,10 @@ class NotifyTests(LiveTestCase):
         self.assertEqual(systemd.messages()[0], "READY=1\nSTATUS=serving")
         peer = address.connect()
         self.assertEqual(peer.get("/").status, 200)
-        peer.ask("/slow?seconds=2.5")
         self.assertTrue(eventually(lambda: systemd.messages().count("WATCHDOG=1") >= 2))
         self.assertNotIn("STOPPING=1", systemd.messages())
+        peer.ask("/slow?seconds=3.5")
+        self.assertTrue(heard(address.port))
         server.send(signal.SIGTERM)
         self.assertTrue(systemd.hears("STOPPING=1"), server.log())
         before = len(systemd.heard)
@@ -138,7 +139,7 @@ class NotifyTests(LiveTestCase):
         """
         shown = [message for message in messages if message.startswith("STATUS=draining: 1 busy")]
         self.assertGreaterEqual(len(shown), 2, messages)
-        self.assertIn("GET /slow?seconds=2.5 from 127.0.0.1", shown[-1])
+        self.assertIn("GET /slow?seconds=3.5 from 127.0.0.1", shown[-1])
         asked = [message for message in messages if message.startswith("EXTEND_TIMEOUT_USEC=")]
         self.assertEqual(len(asked), 1, messages)
         self.assertTrue(29e6 < int(asked[0].partition("=")[2]) <= 30e6, asked)

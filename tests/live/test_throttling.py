@@ -10,8 +10,8 @@ import time
 from typing import Any
 
 from benchmarks.throttlingclients import Client, measure, upload
-from tests.live.processes import SLACK, eventually
-from tests.live.throttled import LimitedTestCase, queues
+from tests.live.processes import PATIENCE, SLACK, eventually
+from tests.live.throttled import LimitedTestCase, unsent
 
 KINDS = ("lines", "websocket", "autobahn")
 
@@ -52,6 +52,22 @@ class RateTests(LimitedTestCase):
             self.clients(kind, port, what, count)
             for port, (kind, what, _) in zip(server.ports, cases, strict=True)
         ]
+        # A machine that is busy may be late once, and again.
+        for _ in range(3):
+            wrong = self.wrong(groups, cases, count)
+            if not wrong:
+                break
+        self.assertEqual(wrong, [])
+
+    def wrong(
+        self, groups: list[list[Client]], cases: list[tuple[str, str, int]], count: int
+    ) -> list[str]:
+        """
+        Measure once.
+
+        @return: what was not as it should be.
+        """
+        wrong = []
         found = measure(groups, 2.0, 2.5)
         for group, (kind, what, rate), got in zip(groups, cases, found, strict=True):
             client, units = group[0], got.total
@@ -59,8 +75,9 @@ class RateTests(LimitedTestCase):
                 units /= client.answer
             if what == "received":
                 units *= len(client.pack(b"x" * 1000))
-            off = units / rate - 1
-            self.assertLess(abs(off), TOLERANCE, f"{count} {kind}: {units:.0f} of {rate} {what}")
+            if abs(units / rate - 1) >= TOLERANCE:
+                wrong.append(f"{count} {kind}: {units:.0f} of {rate} {what}")
+        return wrong
 
     def test_one(self) -> None:
         """
@@ -72,7 +89,8 @@ class RateTests(LimitedTestCase):
         """
         A hundred get the same together.
         """
-        self.letThrough(100, {"messages": 200, "received": 400_000, "sent": 400_000})
+        # Less in all than any machine can do beside other things.
+        self.letThrough(100, {"messages": 100, "received": 200_000, "sent": 200_000})
 
 
 class UploadTests(LimitedTestCase):
@@ -107,19 +125,21 @@ class HoldingTests(LimitedTestCase):
     A connection that is held.
     """
 
-    def quiet(self, clients: list[Client], ports: list[int]) -> list[tuple[int, int]]:
+    def quiet(self, clients: dict[int, Client]) -> dict[int, int]:
         """
-        Write for a moment, and see whether the kernels then hold what they held: what they
-        hold for each port, and nothing as long as bytes move.
+        Write for a moment, and see for whom the kernel then holds what it held.
+
+        @param clients: by their ports.
+        @return: what it holds for these; nothing of a port for which bytes have moved.
         """
+        moved = set()
         until = time.monotonic() + 0.3
         while time.monotonic() < until:
-            if [client for client in clients if client.write()]:
-                return []
+            moved |= {port for port, client in clients.items() if client.write()}
             time.sleep(0.01)
-        held = [queues(port) for port in ports]
+        held = {port: unsent(clients[port].socket) for port in clients if port not in moved}
         time.sleep(0.2)
-        return held if held == [queues(port) for port in ports] else []
+        return {port: was for port, was in held.items() if unsent(clients[port].socket) == was}
 
     def test_window(self) -> None:
         """
@@ -132,10 +152,18 @@ class HoldingTests(LimitedTestCase):
             self.addCleanup(client.socket.close)
             client.flood(b"x" * 2**16)
             client.socket.setblocking(False)
-        held = eventually(lambda: self.quiet(clients, server.ports), 15.0)
-        self.assertGreater(min(map(min, held)), 2**14)
-        for port, (_, unread) in zip(server.ports, held, strict=True):
-            self.assertTrue(eventually(lambda port=port, was=unread: queues(port)[1] < was, 9.0))
+        left = dict(zip(server.ports, clients, strict=True))
+        held: dict[int, int] = {}
+
+        def allHeld() -> bool:
+            # Nothing more is written for those.
+            held.update(self.quiet({port: left[port] for port in left if port not in held}))
+            return len(held) == len(left)
+
+        self.assertTrue(eventually(allHeld))
+        self.assertGreater(min(held.values()), 2**14)
+        goneOn = lambda: all(unsent(left[port].socket) < was for port, was in held.items())  # noqa: E731
+        self.assertTrue(eventually(goneOn))
 
     def test_twoWhoPause(self) -> None:
         """
@@ -149,7 +177,7 @@ class HoldingTests(LimitedTestCase):
             began = time.monotonic()
             for client in clients:
                 self.addCleanup(client.socket.close)
-                client.socket.settimeout(10)
+                client.socket.settimeout(PATIENCE)
                 client.socket.sendall(client.pack(b"one"))
                 self.assertEqual(client.message(), b"+")
                 client.socket.sendall(client.pack(f"pause {longest}".encode()))
@@ -189,7 +217,7 @@ class RefusingTests(LimitedTestCase):
                     for _ in range(300):
                         client.send(b"x" * 1000)
                         client.send(b"x" * 1000)
-                        heard.append(client.recv(5))
+                        heard.append(client.recv(PATIENCE))
                         time.sleep(0.01)
                 except ConnectionClosed as end:
                     closed = end.rcvd
@@ -209,7 +237,7 @@ class RefusingTests(LimitedTestCase):
             self.addCleanup(client.socket.close)
             client.socket.sendall(b"x\r\n" * 20000)
             heard = b""
-            client.socket.settimeout(5)
+            client.socket.settimeout(PATIENCE)
             while data := client.socket.recv(1000):
                 heard += data
             self.assertEqual(heard, b"+\r\n" * 5 + b"ENOUGH\r\n", kind)
@@ -243,23 +271,25 @@ class HTTPTests(LimitedTestCase):
         """
         Who asks too often is told when to come again, and is served then.
         """
-        limits = ("--limit", "messages=2/s:burst=2:per=peer:over=quota")
+        limits = ("--limit", "messages=20/min:burst=2:per=peer:over=quota")
         _, address = self.serve(*limits)
         peer = address.connect()
         answers = [peer.get("/sync") for _ in range(4)]
         self.assertEqual([answer.status for answer in answers], [200, 200, 429, 429])
-        self.assertEqual(answers[3].headers["retry-after"], "1")
-        self.assertEqual(answers[3].headers["ratelimit-policy"], '"peer";q=2;w=1')
-        self.assertEqual(answers[3].headers["ratelimit"], '"peer";r=0;t=1')
-        self.assertEqual(answers[3].body, b"QUOTA_EXCEEDED: try again in 1 s\n")
-        time.sleep(1.0)
+        # Of the three seconds some may have gone by.
+        wait = int(answers[3].headers["retry-after"])
+        self.assertIn(wait, (1, 2, 3))
+        self.assertEqual(answers[3].headers["ratelimit-policy"], '"peer";q=2;w=6')
+        self.assertRegex(answers[3].headers["ratelimit"], r'\A"peer";r=0;t=[123]\Z')
+        self.assertEqual(answers[3].body, f"QUOTA_EXCEEDED: try again in {wait} s\n".encode())
+        time.sleep(wait)
         self.assertEqual(address.connect().get("/sync").status, 200)
 
     def test_disconnect(self) -> None:
         """
         Who has to go reads the answer that says so, whatever he has sent meanwhile.
         """
-        _, address = self.serve("--limit", "messages=2/s:burst=2:over=disconnect")
+        _, address = self.serve("--limit", "messages=20/min:burst=2:over=disconnect")
         peer = address.connect()
         for _ in range(500):
             peer.ask("/sync")
@@ -276,12 +306,13 @@ class HTTPTests(LimitedTestCase):
             limits = ("--limit", f"messages=4/s:burst=1:over={over}")
             server, address = self.serve(*limits, "--grace", "10", "--idle-grace", "0.2")
             peer = address.connect()
+            began = time.monotonic()
             for _ in range(6):
                 peer.ask("/sync")
-            time.sleep(0.1)
             server.terminate()
             answers = [peer.answer() for _ in range(6)]
             self.assertEqual([answer.status for answer in answers], [200] * 6)
             self.assertEqual([answer.closing for answer in answers], [False] * 5 + [True])
-            self.assertBetween(0.6, server.gone(), 2.0, server.log())
+            server.gone()
+            self.assertBetween(0.9, time.monotonic() - began, 2.0, server.log())
             self.assertIn("0 aborted", server.report())

@@ -19,18 +19,18 @@ FAKE = (sys.executable, "-S", "-I", str(ROOT / "tests" / "live" / "fakesuccessor
 
 #: Faults, how many seconds they have, and what is said about them.
 FAULTS = (
-    ("die", 5, "it ended badly (A process has ended with a probable error condition: process"),
-    ("garbage", 5, "it closed the channel, or said nonsense on it"),
+    ("die", 20, "it ended badly (A process has ended with a probable error condition: process"),
+    ("garbage", 20, "it closed the channel, or said nonsense on it"),
     ("noise", 0.5, "it was not ready within 0.5 s"),
     ("hang", 0.5, "it was not ready within 0.5 s"),
-    ("version", 5, "it speaks version 77 of the handover, not 1"),
-    ("deaf", 5, "it listens on none of the sockets it was given"),
-    ("hangup", 5, "it closed the channel, or said nonsense on it"),
-    ("dieReady", 5, "it ended badly"),
-    ("dieAsked", 5, "it ended badly"),
-    ("twice", 5, "it ended badly"),
-    ("refuse", 5, "it closed the channel, or said nonsense on it"),
-    ("fork", 5, "it ended with 0"),
+    ("version", 20, "it speaks version 77 of the handover, not 1"),
+    ("deaf", 20, "it listens on none of the sockets it was given"),
+    ("hangup", 20, "it closed the channel, or said nonsense on it"),
+    ("dieReady", 20, "it ended badly"),
+    ("dieAsked", 20, "it ended badly"),
+    ("twice", 20, "it ended badly"),
+    ("refuse", 20, "it closed the channel, or said nonsense on it"),
+    ("fork", 20, "it ended with 0"),
 )
 
 
@@ -119,7 +119,7 @@ class EndedTests(UpgradeTestCase):
             return
         peer = address.connect()
         self.addCleanup(peer.close)
-        peer.sock.settimeout(8.0)
+        peer.sock.settimeout(PATIENCE)
         try:
             self.assertNotEqual(int(peer.get("/who").body), server.process.pid)
         except (TimeoutError, OSError) as problem:

@@ -4,10 +4,12 @@ Servers with limits, in a process of their own, that are asked for their memory.
 
 from __future__ import annotations
 
+import fcntl
 import json
+import socket
 import subprocess
 import sys
-from pathlib import Path
+import termios
 from typing import Any
 
 from tests.live.processes import ROOT, LiveTestCase, environment
@@ -67,19 +69,9 @@ class LimitedTestCase(LiveTestCase):
         return server
 
 
-def queues(port: int) -> tuple[int, int]:
+def unsent(client: socket.socket) -> int:
     """
-    What a connection to a local port has in the kernel, in bytes: what its client has
-    written that the server's side has not, and what that has and its process has not read.
-
-    @raise AssertionError: there is not one connection.
+    How many bytes that a client has written its kernel still has: the server's has no room for
+    them, as its process reads nothing.
     """
-    unsent, unread = [], []
-    for row in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        local, remote, state, sizes = row.split()[1:5]
-        ports = [int(each.split(":")[1], 16) for each in (local, remote)]
-        sent, read = (int(each, 16) for each in sizes.split(":"))
-        if state == "01" and port in ports:
-            (unread if ports[0] == port else unsent).append(read if ports[0] == port else sent)
-    assert len(unsent) == len(unread) == 1, (unsent, unread)
-    return unsent[0], unread[0]
+    return int.from_bytes(fcntl.ioctl(client, termios.TIOCOUTQ, bytes(4)), sys.byteorder)

@@ -25,6 +25,7 @@ from terminable import TerminableService, Terminator, watch
 from terminable.handover.following import takeoverOf
 from terminable.handover.successor import Successor
 from terminable.handover.upgrading import Upgrade, upgradeOf
+from tests.live.resources import afterStop
 
 reactor: Any = _reactor
 
@@ -34,15 +35,19 @@ STEPS = ("before", "started", "ready", "paused", "asked", "answered", "handed", 
 
 class Echo(Resource):
     """
-    Answers with the number it is given, after C{seconds}.
+    Answers with the number it is given, after C{seconds}, or C{stopped} seconds after the process
+    was told to leave.
     """
 
     isLeaf = True
 
     def render_GET(self, request: Request) -> int:
         number = request.args[b"n"][0]
-        seconds = float(request.args.get(b"seconds", [b"0"])[0])
-        deferLater(reactor, seconds, self.answer, request, number)
+        if b"stopped" in request.args:
+            waiting = afterStop(float(request.args[b"stopped"][0]))
+        else:
+            waiting = deferLater(reactor, float(request.args.get(b"seconds", [b"0"])[0]))
+        waiting.addCallback(lambda _: self.answer(request, number))
         return NOT_DONE_YET
 
     def answer(self, request: Request, number: bytes) -> None:

@@ -16,7 +16,14 @@ from typing import Any
 
 from benchmarks.restartprocesses import adoptingOrphans
 from tests.live.clients import HOST, Address, Answer
-from tests.live.processes import PATIENCE, LiveTestCase, Server, eventually, freePort
+from tests.live.processes import (
+    PATIENCE,
+    LiveTestCase,
+    Server,
+    awaitCatching,
+    eventually,
+    freePort,
+)
 
 #: What the old process logs; the number is the successor's.
 TOOK_OVER = re.compile(r"upgrade: (\d+) serves now")
@@ -68,6 +75,7 @@ class Family:
         """
         if pid not in self.living():
             raise RuntimeError(f"{pid} is none of our processes")
+        awaitCatching(pid, number)
         os.kill(pid, number)
 
     def awaitEnd(self, pid: int, seconds: float = PATIENCE) -> int | None:

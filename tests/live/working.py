@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import threading
 import time
 
@@ -15,7 +16,14 @@ from twisted.web.server import Request
 from benchmarks.restartprocesses import Family, adoptingOrphans
 from tests.live import resources
 from tests.live.clients import Address
-from tests.live.processes import PATIENCE, LiveTestCase, Server, eventually, freePort
+from tests.live.processes import (
+    PATIENCE,
+    LiveTestCase,
+    Server,
+    awaitCatching,
+    eventually,
+    freePort,
+)
 
 
 class Pid(Resource):
@@ -103,6 +111,7 @@ class WorkersTestCase(LiveTestCase):
         self.addCleanup(family.end)
         self.awaitServing(server, count)
         server.awaitReady()
+        awaitCatching(server.process.pid, signal.SIGTTOU)
         return server, family, address
 
     def awaitServing(self, server: Server, count: int) -> None:
