@@ -4,10 +4,10 @@ How an application learns that a connection is to end.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.web.iweb import IRequest
 
 from terminable.tracking import internals
 from terminable.tracking.layers import bottomOf
@@ -29,7 +29,7 @@ def whenDraining(subject: Any) -> Deferred[None]:
         the connection, is over before, or if no L{terminable.Terminator} knows of it.
     @raise TypeError: C{subject} has no connection.
     """
-    request: Any = subject if IRequest.providedBy(subject) else None
+    request: Any = subject if _isRequest(subject) else None
     if request is not None:
         subject = getattr(request, "channel", None)
         if subject is None:
@@ -44,6 +44,12 @@ def whenDraining(subject: Any) -> Deferred[None]:
         # A connection may see many requests, and the application only cares for this one.
         request.notifyFinish().addBoth(lambda _: recorder.forget(transport, asked))
     return asked
+
+
+def _isRequest(subject: Any) -> bool:
+    # Nobody has a request who has not loaded what defines it.
+    iweb = sys.modules.get("twisted.web.iweb")
+    return iweb is not None and bool(iweb.IRequest.providedBy(subject))
 
 
 def _transportOf(subject: Any) -> Any:

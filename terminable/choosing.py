@@ -48,15 +48,22 @@ class Choice:
             object.__setattr__(self, "olderThan", seconds("olderThan", self.olderThan))
         if self.peer is not None:
             self._network()
-        if isinstance(self.port, str) and self.port.isdecimal():
-            object.__setattr__(self, "port", int(self.port))
-        if isinstance(self.port, bool) or not isinstance(self.port, (int, str, type(None))):
-            raise InvalidOption("port", self.port, "a port number, or the path of a UNIX socket")
+        if self.port is not None:
+            object.__setattr__(self, "port", self._place(self.port))
         if self.select is not None and not callable(self.select):
             raise InvalidOption("select", self.select, "something to call with a connection")
 
     def _number(self, value: object) -> float:
         return -1.0 if isinstance(value, bool) or not isinstance(value, (int, float)) else value
+
+    def _place(self, port: Any) -> int | str:
+        if isinstance(port, str) and not port.isdecimal():
+            return port
+        # More digits than a port has are not even read.
+        number = int(port) if isinstance(port, str) and len(port.lstrip("0")) <= 5 else port
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**16:
+            raise InvalidOption("port", port, "a port number, or the path of a UNIX socket")
+        return number
 
     def _network(self) -> Any:
         try:

@@ -18,6 +18,7 @@ from terminable.errors import InvalidOption
 from terminable.policy.admission import AT_STOP, FULL, Admission
 from terminable.policy.limits import Limit
 from terminable.policy.rates import rate
+from terminable.policy.schedule import typedNumber
 
 #: What the settings of an admission are called here.
 _ADMISSION = {
@@ -199,8 +200,7 @@ def spoolOf(options: Mapping[str, Any], reactor: Any) -> tuple[IService, Any]:
         # Each worker has its share.
         settings["rate"] = rate("--spool-rate", options["spool-rate"]) / (options["workers"] or 1)
     if options["spool-at-once"] is not None:
-        text = options["spool-at-once"]
-        settings["atOnce"] = int(text) if text.isascii() and text.isdigit() else text
+        settings["atOnce"] = typedNumber(options["spool-at-once"])
     work = options["spool-work"]
     if work is not None:
         work = namedAs("--spool-work", work, "the dotted name of a function that takes an item")
@@ -215,17 +215,16 @@ def spoolOf(options: Mapping[str, Any], reactor: Any) -> tuple[IService, Any]:
 
 def checkAdmin(options: Mapping[str, Any]) -> None:
     """
-    @raise UsageError: options that need each other, or exclude each other.
+    @raise UsageError: options that need each other.
     """
     if options["admin"] is None and options["admin-token-file"] is not None:
         raise UsageError("--admin-token-file needs --admin")
-    if options["admin"] is not None and options["workers"] is not None:
-        raise UsageError("--admin cannot be given with --workers: each worker would want the port")
 
 
 def openAdmin(options: Mapping[str, Any], terminator: Any, service: Any) -> Any:
     """
-    Give a service its admin door, if one was asked for.
+    Give a service its admin door, if one was asked for.  A worker has none: it answers the
+    process above.
 
     @param service: what is stopped when the process ends.
     @return: what the door watches; C{None} if there is no door.
@@ -233,21 +232,59 @@ def openAdmin(options: Mapping[str, Any], terminator: Any, service: Any) -> Any:
     """
     if options["admin"] is None:
         return None
-    from terminable.admin.door import AdminDoor
-    from terminable.admin.places import mustBeFree
-    from terminable.admin.secrets import tokenIn
     from terminable.admin.watched import Watched
 
-    reactor, file = terminator.reactor, options["admin-token-file"]
+    reactor = terminator.reactor
+    spools = _spoolsIn(options, service)
+    watched = Watched(reactor, terminator, leave=reactor.stop, spools=spools)
+    if options["workers"] is not None:
+        from terminable.admin.above import answerAbove
+
+        return answerAbove(reactor, watched)
+    from terminable.admin.door import AdminDoor
+
+    _openDoor(options, AdminDoor, watched, service)
+    return watched
+
+
+def _spoolsIn(options: Mapping[str, Any], service: Any) -> list[Any]:
+    if options["spool"] is None:
+        return []
+    from terminable.spool import Spool
+
+    return [each for each in service if isinstance(each, Spool)]
+
+
+def openAbove(options: Mapping[str, Any], workers: Any, reactor: Any, service: Any) -> Any:
+    """
+    Give workers an admin door above them, if one was asked for.
+
+    @param workers: the L{terminable.handover.workers.Workers}.
+    @param service: as in L{openAdmin}.
+    @return: as in L{openAdmin}.
+    @raise InvalidOption: named as it was typed.
+    """
+    if options["admin"] is None:
+        return None
+    from terminable.admin.above import Whole, WorkersDoor
+
+    whole = Whole(reactor, workers, leave=reactor.stop)
+    _openDoor(options, WorkersDoor, whole, service)
+    return whole
+
+
+def _openDoor(options: Mapping[str, Any], kind: Any, watched: Any, service: Any) -> None:
+    from terminable.admin.places import mustBeFree
+    from terminable.admin.secrets import tokenIn
+
+    reactor, file = watched.reactor, options["admin-token-file"]
     token = None if file is None else tokenIn(file, "--admin-token-file")
-    watched = Watched(reactor, terminator, leave=reactor.stop)
     try:
-        door = AdminDoor(reactor, options["admin"], watched, token)
+        door = kind(reactor, options["admin"], watched, token)
         mustBeFree(reactor, "endpoint", options["admin"])
     except InvalidOption as problem:
         raise InvalidOption("--admin", problem.value, problem.expected) from None
     door.beFirstOf(service)
-    return watched
 
 
 def openAgent(options: Mapping[str, Any], terminator: Any, reactor: Any, service: Any) -> None:

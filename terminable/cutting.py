@@ -16,7 +16,7 @@ from terminable.policy.schedule import LAST_WORD, RETRY_AFTER
 from terminable.roll import Roll
 from terminable.tracking import lingering
 from terminable.tracking.connection import Connection
-from terminable.tracking.layers import unsent, unsentHere
+from terminable.tracking.layers import abort, hasUnread, unsent, unsentHere
 
 _log = Logger()
 
@@ -58,21 +58,49 @@ class Cutting:
         if transport not in self._ledger:
             return
         if transport in self._words:
+            # That may be its end.
             self._cutOff(transport)
+            return
         if transport in self._cuts:
             return
         self._cuts.add(transport)
+        try:
+            cut = self._cut(transport, words)
+        except BaseException:
+            # The deadline holds all the same.
+            _log.failure("{transport} is aborted, and cannot be named", transport=transport)
+            self._ledger.sawAbort(transport)
+            cut = True
+        if cut:
+            abort(transport)
+
+    def _cut(self, transport: Any, words: bool) -> bool:
+        """
+        @return: whether it has to be aborted.
+        """
         connection = self._roll.remembered(transport)
-        state = State.BUSY if self._callers.isAt(transport) else connection.state()
+        state = self._stateOf(transport, connection)
         if state is not State.BUSY and not connection.told:
             self._lose(connection, state, words)
-            return
+            return False
         entry = self._roll.entry(connection, state, Outcome.ABORTED)
         word = self._lastWord(connection) if words else ""
-        self._ledger.name(transport, entry.withWord(word))
-        self._ledger.sawAbort(transport)
-        if not word:
-            self._abort(transport)
+        if self._ledger.sawAbort(transport):
+            self._ledger.name(transport, entry.withWord(word))
+        return not word
+
+    def _stateOf(self, transport: Any, connection: Connection) -> State:
+        """
+        What a connection is doing: whoever has sent something that nobody has read is
+        waiting for an answer, and whoever does not take his is not waited for.
+        """
+        if self._callers.isAt(transport):
+            return State.BUSY
+        state = connection.state()
+        if state is State.OPENING:
+            return state
+        unread = state is not State.UPGRADED and hasUnread(transport)
+        return State.BUSY if unread or unsentHere(transport) else state
 
     def _lose(self, connection: Connection, state: State, words: bool) -> None:
         if state in (State.OPENING, State.NEW):
@@ -105,13 +133,37 @@ class Cutting:
         if transport not in self._ledger:
             return
         if unsentHere(transport):
-            self._abort(transport)
+            abort(transport)
         else:
             lingering.finish(transport)
 
-    def _abort(self, transport: Any) -> None:
-        end = getattr(transport, "abortConnection", None) or transport.loseConnection
-        end()
+    def aborted(self, transport: Any) -> None:
+        """
+        A connection is being aborted, but not by its deadline.
+        """
+        if transport in self._cuts or not self._isDrained(transport):
+            return
+        connection = self._roll.connection(transport)
+        entry = self._roll.entry(connection, connection.state(), Outcome.ABORTED)
+        if self._ledger.sawAbort(transport):
+            self._ledger.name(transport, entry)
+
+    def dropped(self, transport: Any, spoke: bool) -> None:
+        """
+        A connection that waits has to go without a word: for a peer that has said something,
+        it is aborted.
+
+        @param spoke: whether something that it has said was kept.
+        """
+        if spoke or hasUnread(transport):
+            self.aborted(transport)
+        elif transport not in self._cuts and self._isDrained(transport):
+            self._roll.name(self._roll.connection(transport), State.NEW, Outcome.IDLE)
+            self._ledger.settle(transport, Outcome.IDLE)
+
+    def _isDrained(self, transport: Any) -> bool:
+        live = transport in self._ledger
+        return live and (self._ledger.stopping or transport in self._roll.chosen)
 
     def giveUp(self) -> None:
         """

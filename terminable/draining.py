@@ -17,9 +17,8 @@ from twisted.logger import Logger
 
 from terminable.cutting import Cutting
 from terminable.drainers.plain import PlainDrainer
-from terminable.drainers.raw import RawDrainer
-from terminable.drainers.web import WebDrainer
 from terminable.goodbyes import Callers, Watch
+from terminable.parting import Parting
 from terminable.policy.accounts import Accounts
 from terminable.policy.ledger import Outcome, State
 from terminable.policy.schedule import GIVE_UP, LAST_WORD, Schedule
@@ -34,15 +33,6 @@ from terminable.tracking.layers import unreadIn, unsent
 LOOK_AGAIN = 0.02
 LOOKS = 5
 
-#: A client that does not pause has its next request here one round trip after the
-#: last byte of an answer; it is given so many, and no less than so many seconds.
-ROUND_TRIPS = 4
-AT_LEAST = 0.05
-
-#: Drainers that keep nothing to themselves, and may be made anew at each look; all
-#: others are kept, as L{terminable.IDrainer} promises.
-FORGETFUL = (WebDrainer, RawDrainer)
-
 _log = Logger()
 
 
@@ -52,6 +42,7 @@ class Drain:
 
     @ivar roll: what is remembered of them.
     @ivar callers: who asked to be called.
+    @ivar cutting: what ends those that have had their time.
     """
 
     def __init__(self, reactor: Any, ledger: Accounts[Any], schedule: Schedule) -> None:
@@ -60,8 +51,9 @@ class Drain:
         self._slices = Slices(reactor)
         self.roll = Roll(reactor, ledger, schedule)
         self.callers = Callers()
+        self._parting = Parting(self.roll, self._slices)
         self._speaking = Queue(self._slices, self._speakNow, self.roll.later)
-        self._cutting = Cutting(reactor, self.roll, self.callers, self._watch, self._loseIdle)
+        self.cutting = Cutting(reactor, self.roll, self.callers, self._watch, self._loseIdle)
 
     @property
     def longest(self) -> float:
@@ -87,7 +79,7 @@ class Drain:
         """
         Every peer is to be told with its next answer; nobody has to go yet.
         """
-        self._slices.each(self._ledger.live, self._begin)
+        self._slices.each(self._ledger.live, self._begin, self.roll.whole.sawAll)
 
     def drainAll(self, left: float | None) -> None:
         """
@@ -100,7 +92,7 @@ class Drain:
     def _drain(self, course: Course, transports: Collection[Any], left: float | None) -> None:
         course.draining = True
         course.stagger.window = course.schedule.window(left)
-        self._slices.each(transports, self._begin)
+        self._slices.each(transports, self._begin, course.sawAll)
 
     def choose(self, transports: Collection[Any], schedule: Schedule) -> Course:
         """
@@ -116,7 +108,7 @@ class Drain:
             left = limit - schedule.idleGrace
             course.calls += [
                 later(limit, self.cut, transports, True, lambda: None),
-                later(limit + LAST_WORD + GIVE_UP, self._cutting.giveUpOn, transports),
+                later(limit + LAST_WORD + GIVE_UP, self.cutting.giveUpOn, transports),
             ]
         course.calls.append(later(schedule.idleGrace, self._lose, course, transports, left))
         self._drain(course, transports, limit)
@@ -169,8 +161,10 @@ class Drain:
             return
         drainer = connection.drainer
         busy = connection.isBusy()
-        if busy or connection.prompt or not isinstance(drainer, FORGETFUL):
+        if busy or connection.prompt or not getattr(type(drainer), "forgetful", False):
             self.roll.remember(connection)
+        elif transport not in self.callers:
+            self._parting.watch(connection)
         if busy:
             self._ledger.sawBusy(transport)
         if self.roll.draining(transport):
@@ -261,7 +255,7 @@ class Drain:
         if transport not in self._ledger:
             return
         connection = self.roll.remembered(transport)
-        chance = self._chance(connection)
+        chance = self.roll.chance(connection)
         connection.notBefore = max(connection.notBefore, self._reactor.seconds() + chance)
         if self.roll.losing(transport) or connection.told:
             self.roll.later(chance, self._settle, transport)
@@ -272,10 +266,6 @@ class Drain:
         """
         if transport in self.roll.begun:
             self._becameIdle(transport)
-
-    def _chance(self, connection: Connection) -> float:
-        away = connection.roundTrip() * ROUND_TRIPS
-        return min(max(away, AT_LEAST), self.roll.schedule(connection.transport).idleGrace)
 
     # -- the end of the idle grace
 
@@ -293,7 +283,11 @@ class Drain:
         course.stagger.window = course.schedule.window(left)
         # Never within the call of whoever asked for the stop: that may be a protocol
         # which goes on using its connection.
-        self.roll.later(0, self._slices.each, transports, self._settle)
+        self.roll.later(0, self._slices.each, transports, self._part, self._parting.finish)
+
+    def _part(self, transport: Any) -> None:
+        if transport in self.callers or not self._parting.tell(transport):
+            self._settle(transport)
 
     def _settle(self, transport: Any, looks: int = 0) -> None:
         if transport not in self._ledger:
@@ -345,7 +339,7 @@ class Drain:
         if state is State.BUSY or not 0 < connection.unconfirmed < (before or sys.maxsize):
             return False
         self.roll.remember(connection)
-        self.roll.later(self._chance(connection), self._settle, transport, looks)
+        self.roll.later(self.roll.chance(connection), self._settle, transport, looks)
         return True
 
     # -- the deadline
@@ -357,8 +351,13 @@ class Drain:
         @param words: whether a last word may be said before.
         @param done: called when all were told; they end in the next moments.
         """
+
+        def told() -> None:
+            self.roll.whole.sawAll()
+            done()
+
         if self._ledger:
-            self.roll.later(0, self.cut, self._ledger.live, words, done)
+            self.roll.later(0, self.cut, self._ledger.live, words, told)
         else:
             done()
 
@@ -366,7 +365,7 @@ class Drain:
         """
         The same for some of them.
         """
-        self._slices.each(transports, lambda transport: self._cutting.cut(transport, words), done)
+        self._slices.each(transports, lambda transport: self.cutting.cut(transport, words), done)
 
     # -- what is left
 
@@ -376,7 +375,8 @@ class Drain:
         """
         self.roll.ended(transport)
         self.callers.over(transport)
-        self._cutting.ended(transport)
+        self._parting.forget(transport)
+        self.cutting.ended(transport)
         if last is None:
             self._ledger.end(transport)
             return
@@ -385,15 +385,10 @@ class Drain:
         entry = partial(self.roll.entry, last, State.BUSY, Outcome.LEFT)
         self._ledger.end(transport, last.unfinished, entry)
 
-    def giveUp(self) -> None:
-        """
-        Forget those that did not even end when they were aborted.
-        """
-        self._cutting.giveUp()
-
     def stop(self) -> None:
         """
         The drain is over: leave no delayed call behind.
         """
         self.roll.stop()
-        self._cutting.stop()
+        self._parting.stop()
+        self.cutting.stop()

@@ -21,7 +21,7 @@ from terminable.certificates import renewing
 from terminable.errors import InvalidOption
 from terminable.policy.admission import Admission
 from terminable.policy.limits import Limit, limit
-from terminable.policy.schedule import Schedule, closingCode, closingReason, seconds
+from terminable.policy.schedule import Schedule, closingCode, closingReason, seconds, typedNumber
 from terminable.progress import watch
 from terminable.terminator import Terminator
 
@@ -94,7 +94,7 @@ def admissionFrom(options: dict[str, Any], names: dict[str, str] = ADMISSION) ->
     @raise InvalidOption: named as it was typed.
     """
     given: dict[str, Any] = {
-        setting: int(text) if setting in _COUNTS and text.isascii() and text.isdigit() else text
+        setting: typedNumber(text) if setting in _COUNTS else text
         for name, setting in names.items()
         if (text := options.get(name)) is not None
     }

@@ -27,7 +27,12 @@ class InvalidOption(TerminableError, ValueError):
         self.expected = expected
 
     def __str__(self) -> str:
-        return f"{self.option}: {self.value!r} given, expected {self.expected}"
+        try:
+            given = repr(self.value)
+        except Exception:
+            # A whole number of thousands of digits, or somebody's own class.
+            given = f"something of type {type(self.value).__name__}"
+        return f"{self.option}: {given} given, expected {self.expected}"
 
 
 class NotServing(TerminableError):

@@ -40,7 +40,9 @@ def _event(name: str, level: str, *fields: str) -> str:
 # -- a stop, and what belongs to a server
 
 PHASE = _event("terminable.phase", "info", "old", "new")
-PROGRESS = _event("terminable.progress", "info", "phase", "busy", "idle", "left")
+PROGRESS = _event(
+    "terminable.progress", "info", "phase", "busy", "idle", "waiting", "counting", "left"
+)
 PORTS_CLOSED = _event("terminable.ports.closed", "info")
 PORTS_FAILED = _event("terminable.ports.failed", "critical", "endpoint")
 PORTS_PATH_GONE = _event("terminable.ports.pathGone", "warn", "path")

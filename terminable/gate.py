@@ -20,7 +20,7 @@ from terminable.roll import Course
 from terminable.throttling.throttle import Throttle
 from terminable.tracking import lingering
 from terminable.tracking.connection import Connection
-from terminable.tracking.layers import applicationOf
+from terminable.tracking.layers import abort, applicationOf
 
 
 class Gate:
@@ -88,7 +88,7 @@ class Gate:
         library.load()
         if library.watched:
             library.begin(applicationOf(transport))
-        self._throttle.begin(transport, self._resumed)
+        self._throttle.begin(transport, self._resumed, self.abort)
         if self.stopping:
             self.drain.late(transport)
         elif not self.accepting:
@@ -117,6 +117,21 @@ class Gate:
         if self.stopping or transport in self.drain.roll.chosen:
             self.drain.roll.renew(transport)
             self.drain.late(transport)
+
+    def abort(self, transport: Any) -> None:
+        """
+        Abort one with which somebody has no more patience.
+        """
+        self.drain.cutting.aborted(transport)
+        abort(transport)
+
+    def dropped(self, transport: Any, spoke: bool) -> None:
+        """
+        One that waits has to go without a word.
+
+        @param spoke: whether something that it has said was kept.
+        """
+        self.drain.cutting.dropped(transport, spoke)
 
     def linger(self, transport: Any) -> None:
         """
@@ -226,11 +241,22 @@ class Gate:
         """
         now = self._reactor.seconds()
         live = self.ledger.live
-        first = min(self.ledger.busyKeys(), key=lambda key: live[key], default=None)
+        waiting = self.waiting()
+        busy = [key for key in self.ledger.busyKeys() if key not in waiting]
+        first = min(busy, key=lambda key: live[key], default=None)
         oldest = None
         if first is not None:
             connection = self.drain.roll.connection(first)
             oldest = connection.entry(now, State.BUSY, Outcome.LEFT)
         left = None if times is None else times.left(now)
-        busy = self.ledger.busy
-        return Progress(self._phase(), busy, len(self.ledger) - busy, left, oldest)
+        others = len(live) - len(busy) - len(waiting)
+        counting = self.ledger.stopping and bool(live) and not self.drain.roll.whole.seen
+        phase = self._phase()
+        return Progress(phase, len(busy), others, left, oldest, len(waiting), counting)
+
+    def waiting(self) -> set[Any]:
+        """
+        @return: the transports of those that wait to be admitted.
+        """
+        known = () if self.room is None else self.room.waitingAt(self)
+        return {transport for transport in known if transport in self.ledger}

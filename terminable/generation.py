@@ -145,6 +145,7 @@ class Generation:
         """
         Whoever watches another one, and listens with its factories, does so here from now on.
         """
+        self._machine.news = old._machine.news
         self.observers.extend(old.observers)
         self.factories, old.factories = old.factories, WeakSet()
         for factory in self.factories:
@@ -180,12 +181,15 @@ class Generation:
         asked = self.schedule if gracePeriod is UNSET else self.schedule.within(gracePeriod)
         if quiesce is not None:
             asked = asked.changed(quiesce=quiesce)
+        again = self.phase.stopping
+        result = self._result()
         if self._machine.times is None:
             self._machine.times = asked.times(now)
         elif gracePeriod is not UNSET:
             self._machine.shorten(asked.times(now).deadline)
-        result = self._result()
-        self._machine.feed(Event.TERMINATE)
+        if not again:
+            # If that was its end, somebody who was told may serve again already.
+            self._machine.feed(Event.TERMINATE)
         return result
 
     def abort(self) -> Deferred[Report]:
@@ -331,7 +335,7 @@ class Generation:
 
     def _do_REPORT(self) -> None:
         self._machine.stopTimers()
-        self.gate.drain.giveUp()
+        self.gate.drain.cutting.giveUp()
         self.gate.drain.stop()
         self.ports.release()
         self.factories.clear()

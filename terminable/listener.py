@@ -17,7 +17,7 @@ from twisted.logger import Logger
 
 from terminable import events
 from terminable.admission.doors import acceptEverybody, guard
-from terminable.handover.offered import ANY, offeredTo
+from terminable.handover.offered import ANY, STRAY, offeredTo
 from terminable.slices import BUDGET
 from terminable.tracking import internals, sockets, transports
 from terminable.tracking.factory import askNoMore, hold
@@ -27,6 +27,30 @@ _log = Logger()
 
 #: How many connections to accept between two looks at the clock.
 _AT_ONCE = 10
+
+#: How a socket is called when it is handed over.
+_NAME = "terminable"
+
+
+def _fileAt(path: bytes) -> tuple[int, int] | None:
+    """
+    What is at a path, told from all other files; C{None} if there is nothing.
+    """
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _addressOf(port: Any) -> Any:
+    """
+    Where a port listens; C{None} if it cannot tell.  It is closed all the same.
+    """
+    try:
+        return port.getHost()
+    except OSError:
+        return None
 
 
 class Listener:
@@ -43,8 +67,9 @@ class Listener:
         self.port: Any = port
         self._reactor = reactor
         self._own = isinstance(port, tcp.Port)
-        self._address: Any = port.getHost()
+        self._address: Any = _addressOf(port)
         self._path: bytes | None = None
+        self._file: tuple[int, int] | None = None
         self._held: Any = None
         self._paused = False
         self._closed = False
@@ -54,6 +79,34 @@ class Listener:
         self._crowded = False
         self._room = room
         self._guard()
+        self._remember()
+
+    def _remember(self) -> None:
+        """
+        Know the file of a UNIX socket again: somebody else may have put his in its place when it
+        is to go.
+        """
+        path, sock = self._pathName, getattr(self.port, "socket", None)
+        if path is not None and sock is not None and self.open:
+            known = offeredTo(self._reactor).nameOf(sock)
+            stray = known is not None and known[1] == STRAY
+            self._file = None if stray else _fileAt(path)
+
+    @property
+    def _pathName(self) -> bytes | None:
+        """
+        The path of a UNIX socket; C{None} if it has none, as in the abstract namespace.
+        """
+        name = getattr(self._address, "name", None)
+        return name if name and not name.startswith(b"\0") else None
+
+    @property
+    def isStray(self) -> bool:
+        """
+        Whether what is at the path is not our socket.
+        """
+        path = self._pathName
+        return path is not None and (self._file is None or _fileAt(path) != self._file)
 
     def _guard(self) -> None:
         if self._room is not None and self._own and self.open:
@@ -171,9 +224,12 @@ class Listener:
         What to call it when it is handed over: whether its port number was asked for.
         """
         known = offeredTo(self._reactor).nameOf(self.port.socket)
+        if self.isStray and (known is None or known[1] in (ANY, _NAME)):
+            # What others have called theirs is found by that.
+            return STRAY
         if known is not None:
             return known[1]
-        return ANY if self.port.port == 0 else "terminable"
+        return ANY if self.port.port == 0 else _NAME
 
     @property
     def place(self) -> int:
@@ -229,7 +285,7 @@ class Listener:
             self.acceptNew()
             internals.share(self.port)
             if isinstance(self.port, unix.Port):
-                name = self._address.name
+                name = getattr(self._address, "name", None)
                 self._path = internals.exchangePath(self.port, b"\0" + (name or b""))
 
     def _unlink(self) -> None:
@@ -237,17 +293,20 @@ class Listener:
         Take the path of a UNIX socket away, so that nobody else can queue; the
         port itself would remove it only together with the queue.
         """
-        name = self._address.name
-        if self._path is None and name and not name.startswith(b"\0"):
+        name = self._pathName
+        if self._path is None and name is not None:
+            stray = self.isStray
             # A name in the abstract namespace is left alone when the port closes.
             self._path = internals.exchangePath(self.port, b"\0" + name)
             if offeredTo(self._reactor).isLent(self.port.socket):
                 return
             try:
+                if stray:
+                    raise OSError
                 os.unlink(self._path)
             except OSError:
                 _log.warn(
-                    "{path} was gone before its port was closed",
+                    "{path} was gone, or another's, before its port was closed",
                     event=events.PORTS_PATH_GONE,
                     path=self._path,
                 )
@@ -312,5 +371,6 @@ class Listener:
         self.port.startListening()
         self._path = None
         self._closed = self._crowded = False
+        self._remember()
         self._guard()
         self._drop()

@@ -16,6 +16,37 @@ from terminable.policy.schedule import Times
 _log = Logger()
 
 
+class News:
+    """
+    What is to be told when everything is in order, in the order in which it happened; also
+    of several machines, one of which goes on where another one has let go.
+
+    @ivar busy: how many of them are in the middle of something.
+    """
+
+    def __init__(self) -> None:
+        self.busy = 0
+        self._pending: list[Callable[[], object]] = []
+
+    def add(self, news: Callable[[], object]) -> None:
+        """
+        Call C{news} when everything is in order; what it raises is logged.
+        """
+        self._pending.append(news)
+        self.spread()
+
+    def spread(self) -> None:
+        """
+        Tell what is to be told, if everything is in order.
+        """
+        while self._pending and not self.busy:
+            news = self._pending.pop(0)
+            try:
+                news()
+            except BaseException:
+                _log.failure("{news} failed", news=news)
+
+
 class Machine:
     """
     Where a stop stands, and what drives it.
@@ -27,6 +58,7 @@ class Machine:
     @ivar phase: where we are.
     @ivar times: the points in time of the stop, once it was asked for.
     @ivar observers: who watches.
+    @ivar news: what they are to be told; may be shared with other machines.
     """
 
     def __init__(self, reactor: Any, effects: dict[Effect, Callable[[], object]]) -> None:
@@ -36,12 +68,12 @@ class Machine:
         self._reactor = reactor
         self._effects = effects
         self._events: list[Event] = []
-        self._news: list[Callable[[], object]] = []
         self._running = False
         self._timers: list[Any] = []
         self.phase = Phase.SERVING
         self.times: Times | None = None
         self.observers: list[Any] = []
+        self.news = News()
 
     def feed(self, event: Event) -> None:
         """
@@ -51,12 +83,15 @@ class Machine:
         if self._running:
             return
         self._running = True
+        news = self.news
+        news.busy += 1
         try:
             while self._events:
                 self._step(self._events.pop(0))
         finally:
             self._running = False
-        self._spread()
+            news.busy -= 1
+        news.spread()
 
     def _step(self, event: Event) -> None:
         before = self.phase
@@ -75,17 +110,7 @@ class Machine:
         """
         Call C{news} when everything is in order; what it raises is logged.
         """
-        self._news.append(news)
-        if not self._running:
-            self._spread()
-
-    def _spread(self) -> None:
-        while self._news and not self._running:
-            news = self._news.pop(0)
-            try:
-                news()
-            except BaseException:
-                _log.failure("{news} failed", news=news)
+        self.news.add(news)
 
     # -- time
 

@@ -157,10 +157,17 @@ class Ports:
         Share all of their sockets with whoever listens there next, in this process.
         """
         offered = []
+        try:
+            for listener in self.listeners:
+                sock = listener.port.socket
+                own = not internals.adopted(listener.port)
+                offered.append(OfferedSocket(listener.name, sock.dup(), own))
+        except OSError:
+            # All of them, or none.
+            for each in offered:
+                each.socket.close()
+            raise
         for listener in self.listeners:
-            sock = listener.port.socket
-            own = not internals.adopted(listener.port)
-            offered.append(OfferedSocket(listener.name, sock.dup(), own))
             listener.share()
         return offered
 
@@ -179,3 +186,7 @@ class Ports:
         for listener in self._listeners:
             listener.release()
         self._listeners.clear()
+        if self._room is not None:
+            # Nobody waits here any more for a descriptor; others may try at once.
+            self._room.doors.again()
+            self._room.doors.see()

@@ -150,16 +150,13 @@ class Trial:
         return TriedPort()
 
 
-def cannotListen(reactor: Any, description: str) -> Failure | None:
+def listened(trial: Any, endpoint: Any) -> Failure | None:
     """
-    Why an endpoint could not be listened on now.
+    Listen on an endpoint by what stands in for its reactor.
 
-    @param description: one that L{serverFromString} accepts.
-    @return: C{None} if it could, or if that cannot be told without waiting.
+    @return: why that failed; C{None} if it did not, or if that cannot be told without waiting.
     """
     results: list[Any] = []
-    trial = Trial(reactor)
-    endpoint: Any = serverFromString(trial, description)
     if isinstance(endpoint, AdoptedStreamServerEndpoint):
         # To listen would close the descriptor, which is needed once more.
         listening = maybeDeferred(
@@ -169,3 +166,14 @@ def cannotListen(reactor: Any, description: str) -> Failure | None:
         listening = endpoint.listen(Factory())
     listening.addBoth(results.append)
     return next((result for result in results if isinstance(result, Failure)), None)
+
+
+def cannotListen(reactor: Any, description: str) -> Failure | None:
+    """
+    Why an endpoint could not be listened on now.
+
+    @param description: one that L{serverFromString} accepts.
+    @return: C{None} if it could, or if that cannot be told without waiting.
+    """
+    trial = Trial(reactor)
+    return listened(trial, serverFromString(trial, description))

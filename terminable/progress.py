@@ -44,6 +44,8 @@ def logProgress(progress: Progress) -> None:
         phase=progress.phase.value,
         busy=progress.busy,
         idle=progress.idle,
+        waiting=progress.waiting,
+        counting=progress.counting,
         left=None if progress.left is None else round(progress.left, 3),
     )
 
@@ -85,13 +87,17 @@ class ProgressLines:
         self._call = self._reactor.callLater(INTERVAL, self._tick)
 
     def _tick(self) -> None:
+        # First: whoever shows it may fail.
+        self._next()
         progress = self._terminator.progress()
         if self._show is logLine:
             # Whoever reads the log by a program wants the numbers.
             logProgress(progress)
-        else:
+            return
+        try:
             self._show(str(progress))
-        self._next()
+        except BaseException:
+            _log.failure("{show} failed", show=self._show)
 
     def _stop(self) -> None:
         call, self._call = self._call, None

@@ -15,6 +15,11 @@ from terminable.policy.schedule import Schedule
 from terminable.policy.stagger import Stagger
 from terminable.tracking.connection import Connection
 
+#: A client that does not pause has its next request here one round trip after the
+#: last byte of an answer; it is given so many, and no less than so many seconds.
+ROUND_TRIPS = 4
+AT_LEAST = 0.05
+
 _log = Logger()
 
 
@@ -26,6 +31,7 @@ class Course:
     @ivar losing: whether their idle grace is over.
     @ivar stagger: when each of their goodbyes is.
     @ivar calls: what is still to come.
+    @ivar seen: whether each of them has been looked at.
     """
 
     def __init__(self, schedule: Schedule) -> None:
@@ -34,6 +40,13 @@ class Course:
         self.losing = False
         self.stagger = Stagger()
         self.calls: list[Any] = []
+        self.seen = False
+
+    def sawAll(self) -> None:
+        """
+        Each of them has been looked at.
+        """
+        self.seen = True
 
 
 class Roll:
@@ -64,6 +77,12 @@ class Roll:
         known = self._connections.get(transport)
         return known or Connection(transport, self.ledger.live[transport])
 
+    def knows(self, transport: Any) -> bool:
+        """
+        Whether there is something to remember of a connection.
+        """
+        return transport in self._connections
+
     def remembered(self, transport: Any) -> Connection:
         """
         The same, and remembered from now on.
@@ -90,6 +109,13 @@ class Roll:
         How long each part of it may take.
         """
         return self.course(transport).schedule
+
+    def chance(self, connection: Connection) -> float:
+        """
+        @return: for how many seconds a connection may stay after its answer.
+        """
+        away = connection.roundTrip() * ROUND_TRIPS
+        return min(max(away, AT_LEAST), self.schedule(connection.transport).idleGrace)
 
     def draining(self, transport: Any) -> bool:
         """

@@ -14,6 +14,7 @@ from twisted.plugin import getPlugins
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
+from terminable.apart import mustBeApart
 from terminable.content import contentOf, endpointOf, reasonOf
 from terminable.controls import (
     ControlOptions,
@@ -22,6 +23,7 @@ from terminable.controls import (
     checkShared,
     checkSpool,
     limitsOf,
+    openAbove,
     openAdmin,
     openAgent,
     sharedLimitsOf,
@@ -35,6 +37,7 @@ from terminable.handover.place import countOf
 from terminable.handover.upgrading import INVISIBLE, upgradeOf
 from terminable.handover.workers import Workers
 from terminable.hosting import HostingService
+from terminable.policy.schedule import typedNumber
 from terminable.progress import watch
 from terminable.records import RecordOptions, begin, linesOf, logged, reportOf
 from terminable.service import TerminableService
@@ -131,9 +134,7 @@ class Options(ControlOptions, RecordOptions, UsageOptions):
         self._checkPlaces()
         self.schedule = scheduleFrom({f"--{name}": self[name] for name in self}, _SETTINGS)
         if self["workers"] is not None:
-            text = self["workers"]
-            number = int(text) if text.isascii() and text.isdigit() else text
-            self["workers"] = countOf("--workers", number)
+            self["workers"] = countOf("--workers", typedNumber(self["workers"]))
         self.admission = admissionOf(self)
         self.limits = limitsOf(self)
         checkShared(self)
@@ -154,12 +155,10 @@ class Options(ControlOptions, RecordOptions, UsageOptions):
         """
         Two cannot listen in the same place; where the system is to choose, it chooses several.
         """
-        taken = list(self["ports"])
-        for name in ("admin", "agent-check"):
-            place = self[name]
-            if place is not None and place in taken and ":0" not in place:
-                raise UsageError(f"--{name}: {place!r} is where another option listens")
-            taken.append(place)
+        ports = self["ports"] or ([] if self["plugin"] else ["8080"])
+        places = [("--port", port) for port in ports]
+        names = [name for name in ("admin", "agent-check") if self[name] is not None]
+        mustBeApart([*places, *((f"--{name}", self[name]) for name in names)])
 
     def _findPlugin(self, name: str, *arguments: str) -> None:
         if name == "terminable":
@@ -186,10 +185,11 @@ def _workers(config: Options, reactor: Any) -> IService:
         endpoints = [endpointOf(port, reactor) for port in config["ports"] or ["8080"]]
         workers = Workers(reactor, None, config["workers"], endpoints, schedule=config.schedule)
         service: IService = workers
-        if config["agent-check"] is not None:
-            service = both = MultiService()
-            workers.setServiceParent(both)
-            openAgent(config, workers, reactor, both)
+        if config["agent-check"] is not None or config["admin"] is not None:
+            service = beside = MultiService()
+            workers.setServiceParent(beside)
+            openAbove(config, workers, reactor, beside)
+            openAgent(config, workers, reactor, beside)
     except InvalidOption as problem:
         raise SystemExit(f"terminable: {problem}") from None
     failing = bool(config["fail-on-straggler"])

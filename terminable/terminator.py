@@ -16,7 +16,7 @@ from twisted.internet.interfaces import (
 
 from terminable.admission.room import roomFor
 from terminable.choosing import Choice
-from terminable.errors import CannotAttach, NotServing
+from terminable.errors import CannotAttach, InvalidOption, NotServing
 from terminable.gate import Gate
 from terminable.generation import UNSET, Generation
 from terminable.generations import GENERATIONS, Generations
@@ -33,6 +33,17 @@ from terminable.throttling.throttle import Throttle
 from terminable.tracking import transports
 from terminable.tracking.connection import Connection
 from terminable.tracking.factory import TerminableFactory, lead
+
+
+def _closed(port: Any) -> Deferred[Any]:
+    """
+    Close a port.
+
+    @return: fires when it is closed; to cancel it cancels the waiting, not the closing.
+    """
+    waiting: Deferred[Any] = Deferred()
+    maybeDeferred(port.stopListening).chainDeferred(waiting)
+    return waiting
 
 
 class Terminator:
@@ -79,6 +90,8 @@ class Terminator:
         @raise terminable.InvalidOption: a setting that cannot be meant.
         """
         self.reactor = reactor
+        if not isinstance(schedule, (Schedule, type(None))):
+            raise InvalidOption("schedule", schedule, "a Schedule, as Schedule(gracePeriod=10.0)")
         self.schedule = schedule.changed(**settings) if schedule else Schedule(**settings)
         self.generations = Generations(generations)
         self.throttle = Throttle(reactor, limits)
@@ -205,13 +218,13 @@ class Terminator:
             raise CannotAttach(f"{endpoint!r} is not an endpoint with a listening port")
         if not transports.canAttach(port) and self._serves(before):
             # A port of another kind: the pair of wrappers records instead.
-            await maybeDeferred(port.stopListening)
+            await _closed(port)
             before = Phase.SERVING
             wrapped: Any = self.wrap(factory)
             port = await endpoint.listen(wrapped)
         if not self._serves(before):
             # A stop has begun, or even ended, while the endpoint was at it.
-            await maybeDeferred(port.stopListening)
+            await _closed(port)
             raise NotServing("stopped before the port was open")
         self._adopt(port)
         return port
@@ -248,6 +261,11 @@ class Terminator:
         self._now.ports.add(port)
         # An observer that was told may have released everything but this port.
         self._now.opened()
+        if self.phase in (Phase.DRAINING, Phase.ABORTING):
+            # Or ended everything: the other ports are closed already.
+            self._now.ports.closeNow()
+            self._now.look()
+            raise NotServing("stopped before the port was open")
 
     def release(
         self, gracePeriod: float | None = UNSET, *, keep: bool = False
@@ -263,19 +281,20 @@ class Terminator:
             same address next is given them, and nobody is refused in between.
         @return: fires with the generation as soon as the ports are free.
         @raise terminable.NotServing: a stop is under way or over, or there is no port.
+        @raise OSError: there is no descriptor left for what is to be kept; nothing was released.
         """
         if self.phase not in (Phase.SERVING, Phase.SUSPENDED):
             raise NotServing(f"cannot release the ports while {self.phase.value}")
         if gracePeriod is not UNSET:
             self.schedule.within(gracePeriod)
         old, ports = self._now, self.ports
+        kept = ports.keep() if keep else []
         self._now = Generation(
             self.reactor, self.schedule, self._use, self.throttle, Phase.RELEASED, self.room
         )
         self._now.follow(old)
-        if keep:
-            old.kept = ports.keep()
-            offeredTo(self.reactor).add(old.kept)
+        old.kept = kept
+        offeredTo(self.reactor).add(kept)
         return self.generations.age(old, gracePeriod, self._now)
 
     # -- stopping
@@ -295,6 +314,9 @@ class Terminator:
             moment after the deadline.  Cancelling it cancels the waiting, not the stop.
         @raise terminable.InvalidOption: the grace period is no time.
         """
+        if gracePeriod is not UNSET:
+            # Before anything has changed.
+            self.schedule.within(gracePeriod)
         again = self.phase.stopping
         older = self.generations.endWith(self._now)
         result = self._now.terminate(gracePeriod)

@@ -12,7 +12,9 @@ from typing import Any
 from twisted.internet import tcp, unix
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
+    IHalfCloseableDescriptor,
     IListeningPort,
     IReactorFDSet,
     IStreamServerEndpoint,
@@ -20,6 +22,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import Clock
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -30,6 +33,8 @@ from terminable.policy.ledger import Report
 from terminable.policy.phases import Phase
 from terminable.terminator import Terminator
 from tests.watches import HandWatch as HandWatch
+
+_log = Logger()
 
 
 class Boom(Exception):
@@ -332,10 +337,28 @@ class HandReactor(Clock):
                 sock = descriptor.socket if descriptor in readers else None
                 lists = ([sock], []) if method == "doRead" else ([], [sock])
                 if sock is not None and any(select.select(*lists, [], 0)):
-                    why = getattr(descriptor, method)()
-                    if why is not None and descriptor in self.readers + self.writers:
-                        descriptor.connectionLost(Failure(why))
+                    self._do(descriptor, method)
         self.advance(seconds)
+
+    def _do(self, descriptor: Any, method: str) -> None:
+        """
+        Read or write as Twisted's reactors do: what is returned, or raised, is the end of the
+        descriptor, whoever has stopped reading and writing meanwhile.
+        """
+        try:
+            why = getattr(descriptor, method)()
+        except BaseException as problem:
+            why = problem
+            _log.failure("{descriptor}.{method} failed", descriptor=descriptor, method=method)
+        if not why:
+            return
+        self.removeReader(descriptor)
+        half = method == "doRead" and type(why) is ConnectionDone
+        if half and IHalfCloseableDescriptor.providedBy(descriptor):
+            descriptor.readConnectionLost(Failure(why))
+            return
+        self.removeWriter(descriptor)
+        descriptor.connectionLost(Failure(why))
 
 
 def listeningPort(reactor: Any, factory: Any, path: str | None = None) -> Any:

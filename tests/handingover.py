@@ -164,7 +164,7 @@ class Answers(amp.CommandLocator):
         return self._answer("Serves", **given)
 
     @channel.Leave.responder
-    def leave(self) -> Any:
+    def leave(self, gracePeriod: float | None = None) -> Any:
         return self._answer("Leave")
 
     @channel.Report.responder

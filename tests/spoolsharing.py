@@ -4,9 +4,7 @@ What every store of a spool does with what is over, and with others on the same 
 
 from __future__ import annotations
 
-from typing import Any
-
-from terminable.spool import SpoolAway, State
+from terminable.spool import SpoolAway, State, desk
 from terminable.spool.items import newItem
 
 
@@ -130,18 +128,12 @@ class SharedContract:
         """
         However many they are.
         """
-        self.patch(self.pruning(), "PRUNE", 2)
+        self.patch(desk, "PRUNE", 2)
         store = self.started()
         self.record(store, "a", "b", "c", "d")
         for _ in range(4):
             self.got(self.taken(store).done(None))
         self.assertEqual(self.got(store.prune(0.0)), 4)
-
-    def pruning(self) -> Any:
-        """
-        @return: the module that says how many are forgotten at once.
-        """
-        raise NotImplementedError
 
     def test_notRunning(self) -> None:
         """

@@ -4,6 +4,7 @@ What may be asked for at the admin door.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -12,6 +13,7 @@ from twisted.internet.interfaces import IReactorCore
 from zope.interface import directlyProvides, providedBy
 
 from terminable.admin import actions
+from terminable.admin.actions import ACTIONS
 from terminable.errors import HandoverFailed, InvalidOption, UpgradeRefused
 from terminable.policy.phases import Phase
 from tests.adminasking import AdminTestCase, question
@@ -215,7 +217,6 @@ class DrainTests(AdminTestCase):
         for values in (
             {"percent": 101},
             {"percent": "50"},
-            {"percent": float("inf")},
             {"olderThan": -1},
             {"olderThan": "5"},
             {"peer": "somebody"},
@@ -228,6 +229,26 @@ class DrainTests(AdminTestCase):
             {"ids": [1]},
             {"ids": [None]},
             {"ids": {"1": 1}},
+            {"ids": ["1\0"]},
+            {"ids": [""]},
+            {"ids": ["1" * 101]},
+            {"port": 99999999999},
+            {"port": 0},
+            {"port": -1},
+            {"port": 65536},
+            {"port": "65536"},
+            {"port": "99999999999"},
+            {"port": "\0abstract"},
+            {"port": "/run/\0"},
+            {"port": "\ud800"},
+            {"port": ""},
+            {"port": "/" * 108},
+            {"peer": "10.0.0.1\0"},
+            {"percent": True},
+            {"percent": -1},
+            {"percent": 10**400},
+            {"olderThan": 10**400},
+            {"olderThan": True},
             {"gracePeriod": -1},
             {"gracePeriod": "1"},
             {"select": "all"},
@@ -235,7 +256,30 @@ class DrainTests(AdminTestCase):
         ):
             answer = self.post("/drain", values)
             self.assertEqual(answer.code, 400, values)
+            [name] = values
+            self.assertRegex(answer.json["error"], rf"\A'?{name}\b.* given, expected .*\Z")
+            self.assertLess(len(answer.body), 400)
         self.assertEqual(self.lost(), [False] * 4)
+
+    def test_noNumber(self) -> None:
+        """
+        What JSON does not know is no JSON; and of two values nobody knows which one is meant.
+        """
+        bodies = (b'{"percent": NaN}', b'{"percent": -Infinity}', b'{"port": 1, "port": 80}')
+        for body in (*bodies, b'{"percent": 1e999}', b'{"gracePeriod": 1e999}'):
+            talk = self.talk()
+            talk.say(question("/drain", "POST", body, Content_Type="application/json"))
+            self.assertIn(b" 400 ", talk.heard())
+        self.assertEqual(self.lost(), [False] * 4)
+
+    def test_path(self) -> None:
+        """
+        A port may be a UNIX socket's path; a number may be spelled.
+        """
+        self.assertEqual(self.post("/drain", {"port": "/run/other.sock"}).code, 202)
+        self.assertEqual(self.lost(), [False] * 4)
+        self.assertEqual(self.post("/drain", {"port": "80"}).code, 202)
+        self.assertEqual(self.lost(), [True] * 4)
 
     def test_notServing(self) -> None:
         """
@@ -245,6 +289,48 @@ class DrainTests(AdminTestCase):
         answer = self.post("/drain", {"percent": 50})
         self.assertEqual(answer.code, 409)
         self.assertIn("cannot drain by choice", answer.json["error"])
+
+
+class ProcessTests(AdminTestCase):
+    """
+    Who means a certain process.
+    """
+
+    def test_this(self) -> None:
+        """
+        If that is this one, it is as if nothing had been said.
+        """
+        self.listen()
+        pid = self.get("/status").json["pid"]
+        self.connect()
+        [row] = self.get("/connections").json["connections"]
+        self.assertEqual((pid, row["pid"]), (os.getpid(), os.getpid()))
+        self.assertEqual(self.get("/connections").json["pid"], pid)
+        self.assertEqual(self.post("/terminate", {"pid": pid}).code, 202)
+        self.assertEqual(self.left, ["left"])
+
+    def test_another(self) -> None:
+        """
+        If another one is meant, nothing is done, whatever was asked for.
+        """
+        self.listen()
+        for path in ACTIONS:
+            answer = self.post(path.decode(), {"pid": os.getpid() + 1})
+            self.assertEqual(answer.code, 409)
+            expected = f"process {os.getpid()} answers here now, not {os.getpid() + 1}"
+            self.assertEqual(answer.json["error"], f"{expected}; nothing was done")
+        self.assertEqual((self.terminator.phase, self.left), (Phase.SERVING, []))
+
+    def test_none(self) -> None:
+        """
+        What is no process is refused; null is nothing.
+        """
+        self.listen()
+        for pid in (0, -1, True, "1", 1.5, [], 2**31):
+            answer = self.post("/suspend", {"pid": pid})
+            self.assertEqual(answer.code, 400)
+            self.assertRegex(answer.json["error"], r"\Apid: .* expected the number of a process")
+        self.assertEqual(self.post("/suspend", {"pid": None}).code, 200)
 
 
 class Upgrading:

@@ -12,7 +12,9 @@ from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, fail
 
 from terminable.admin import AdminDoor, beside
+from terminable.admin.site import AdminSite
 from terminable.errors import InvalidOption
+from terminable.handover.offered import STRAY, offeredTo
 from terminable.ports import listeningPorts
 from terminable.service import TerminableService
 from terminable.tracking import transports
@@ -74,6 +76,36 @@ class ServiceTests(DoorTestCase):
         self.assertIn(b" 202 ", self.ask(client, question("/abort", "POST", Host="anything")))
         self.shut(door)
         self.assertFalse(os.path.exists(self.endpoint.path))
+
+    def test_replaced(self) -> None:
+        """
+        What somebody else has put in its place meanwhile stays when the door closes.
+        """
+        self.endpoint = RealEndpoint(self.reactor, self.mktemp())
+        door = self.open()
+        os.unlink(self.endpoint.path)
+        with open(self.endpoint.path, "w") as other:
+            other.write("another's")
+        self.shut(door)
+        self.assertTrue(os.path.exists(self.endpoint.path))
+
+    def test_inherited(self) -> None:
+        """
+        A door that came from a process before this one, and whose path is another's by now, leaves
+        that as it is.
+        """
+        self.endpoint = RealEndpoint(self.reactor, self.mktemp())
+        port = self.endpoint._open(AdminSite(self.reactor, None))  # type: ignore[arg-type]
+        os.unlink(self.endpoint.path)
+        with open(self.endpoint.path, "w") as other:
+            other.write("another's")
+        os.chmod(self.endpoint.path, 0o644)
+        offeredTo(self.reactor).remember(os.fstat(port.fileno()).st_ino, STRAY)
+        self.patch(self.endpoint, "_open", lambda factory: port)
+        door = self.open()
+        self.assertEqual(stat.S_IMODE(os.stat(self.endpoint.path).st_mode), 0o644)
+        self.shut(door)
+        self.assertTrue(os.path.exists(self.endpoint.path))
 
     def test_stranger(self) -> None:
         """

@@ -185,7 +185,15 @@ class TokenTests(GuardTestCase):
         """
         Probes come without.
         """
-        for path in (b"/live", b"/ready", b"/startup", b"/", b"/page.css", b"/page.js"):
+        for path in (
+            b"/live",
+            b"/ready",
+            b"/startup",
+            b"/",
+            b"/page.css",
+            b"/page.js",
+            b"/words.js",
+        ):
             self.assertIsNone(self.code(self.guard, path))
 
 

@@ -4,6 +4,8 @@ The live connections, as the admin door tells them.
 
 from __future__ import annotations
 
+import os
+
 from terminable.admin import work
 from terminable.admin.api import Api
 from terminable.admin.guard import Guard
@@ -43,6 +45,7 @@ class ListingTests(AdminTestCase):
             first,
             {
                 "id": first["id"],
+                "pid": os.getpid(),
                 "peer": "127.0.0.1:6000",
                 "local": "127.0.0.1:80",
                 "protocol": "Hinting",
@@ -211,11 +214,18 @@ class WaitingTests(AdminTestCase):
             connectTo(wrapped, self.clock, None, port)
         status = self.get("/status").json
         self.assertEqual((status["busy"], status["idle"], status["waiting"]), (0, 1, 2))
+        self.assertFalse(status["counting"])
         told = self.get("/connections?state=waiting").json
         self.assertEqual(
             [each["doing"] for each in told["connections"]], ["waiting to be admitted"] * 2
         )
         self.assertEqual(self.watched.census.waiting, 2)
+        factory.protocols[0].busy = True
         terminator.terminate()
         status = self.get("/status").json
-        self.assertEqual((status["busy"], status["idle"], status["waiting"]), (0, 1, 2))
+        self.assertEqual((status["busy"], status["idle"], status["waiting"]), (1, 0, 2))
+        self.assertEqual(status["oldest"]["peer"], "127.0.0.1:1")
+        progress = str(terminator.progress())
+        self.assertTrue(progress.startswith("draining: 1 busy, 0 idle, 2 waiting, "), progress)
+        told = self.get("/connections?state=busy").json
+        self.assertEqual((told["total"], len(told["connections"])), (1, 1))

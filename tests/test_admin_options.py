@@ -5,9 +5,13 @@ The options of C{twistd terminable} for the admin door.
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+from terminable import tap
 from terminable.admin import AdminDoor
+from terminable.admin.above import WorkersDoor, answering
+from terminable.admin.above.answering import Answering
 from terminable.handover import upgrading
 from terminable.tap import Options, makeService
 from tests.adminasking import TOKEN
@@ -82,8 +86,33 @@ class AdminOptionTests(TapTestCase):
 
     def test_together(self) -> None:
         """
-        Options that need, or exclude, each other.
+        Options that need each other.
         """
         self.assertIn("needs --admin", self.problem("--admin-token-file", "x"))
-        line = self.problem("--admin", "unix:x", "--workers", "2")
-        self.assertIn("--admin cannot be given with --workers", line)
+
+    def test_workers(self) -> None:
+        """
+        Above workers there is one door, in the process that supervises them.
+        """
+        self.patch(tap, "supervise", lambda *what, **how: None)
+        service = self.make("--workers", "2", "--admin", self.free())
+        door, workers = service
+        self.assertIsInstance(door, WorkersDoor)
+        self.assertIs(door.watched.workers, workers)
+        self.assertEqual(door.watched.leave.__name__, "stop")
+        line = self.refused("--workers", "2", "--port", self.free(), "--admin", "tcp:0")
+        self.assertIn("terminable: --admin: 'tcp:0' given, expected a loopback", line)
+
+    def test_worker(self) -> None:
+        """
+        A worker has no door: it answers on the channel.
+        """
+        locators: list[Any] = []
+        channel = SimpleNamespace(locators=locators)
+        takeover = SimpleNamespace(worker=True, channel=channel, hurried=[])
+        self.patch(tap, "takeoverOf", lambda reactor: takeover)
+        self.patch(answering, "takeoverOf", lambda reactor: takeover)
+        service = self.make("--workers", "2", "--admin", "unix:/no/such/folder/door")
+        self.assertIsInstance(next(iter(service), None), type(None))
+        self.assertIsInstance(locators[0], Answering)
+        self.assertEqual(len(takeover.hurried), 1)

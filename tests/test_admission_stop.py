@@ -4,6 +4,8 @@ Admission when the queue is full, and when a stop begins.
 
 from __future__ import annotations
 
+from twisted.internet.address import IPv4Address
+
 from tests.admitting import RoomTestCase
 from tests.doubles import (
     Boom,
@@ -30,6 +32,39 @@ class FullTests(RoomTestCase):
         self.clock.advance(1)
         self.assertEqual((third.written, third.over), (b"", True))
         self.assertEqual((len(self.factory.protocols), self.terminator.waiting), (1, 1))
+
+    def refused(self) -> dict[str, int]:
+        """
+        @return: how many were refused, by the reasons that there were.
+        """
+        room = self.terminator.room
+        assert room is not None
+        return {reason: count for reason, count in room.refused.items() if count}
+
+    def test_counted(self) -> None:
+        """
+        It is counted who is refused, and why.
+        """
+        self.open(capacity=1, queue=2, full="refuse", perPeerQueue=1, wait=2.0)
+        self.come(3, delay=None)
+        self.assertEqual(self.refused(), {"peer": 1})
+        for number in (5, 6):
+            other = MemoryTransport(self.clock)
+            other._peer = IPv4Address("TCP", f"10.0.0.{number}", 1)
+            other.protocol = self.world.wrapped.buildProtocol(other.getPeer())
+            other.protocol.makeConnection(other)
+        self.assertEqual(self.refused(), {"peer": 1, "full": 1})
+        self.clock.advance(2.0)
+        self.assertEqual(self.refused(), {"peer": 1, "full": 1, "late": 2})
+
+    def test_countedAtStop(self) -> None:
+        """
+        So are those whom the stop refuses.
+        """
+        self.open(capacity=1, atStop="refuse")
+        self.come(3, delay=None)
+        self.terminator.terminate()
+        self.assertEqual(self.refused(), {"stop": 2})
 
     def test_reset(self) -> None:
         """

@@ -22,8 +22,9 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from terminable.ctl.address import addressOf
-from terminable.ctl.agents import Credentials, Trust, agentFor
+from terminable.ctl.agents import Trust, agentFor
 from terminable.ctl.client import SILENCE, Door, _Stream, reasonOf
+from terminable.ctl.credentials import Credentials
 from terminable.ctl.outcomes import Refused
 from terminable.errors import Unreachable
 from tests.ctldoor import STATUS, FakeDoor, resultOf

@@ -84,9 +84,11 @@ class AskingTests(CommandTestCase):
         """
         People get a table; the conditions are sent with the question.
         """
-        answer = {"total": 1, "busy": 1, "idle": 0, "connections": [SLOW]}
+        answer = {"pid": 100, "total": 1, "busy": 1, "idle": 0, "connections": [SLOW]}
         self.fake.answers["GET /connections"] = [(200, answer)]
-        self.assertIn("GET /slow", self.printed("connections", "--state", "busy"))
+        printed = self.printed("connections", "--state", "busy")
+        self.assertIn("GET /slow", printed)
+        self.assertIn("1 of 1 shown; all: 1 busy, 0 idle; process 100\n", printed)
         self.assertEqual(self.fake.asked[-1], ("GET /connections", {"state": "busy"}, None))
         self.assertEqual(json.loads(self.printed("connections", "-j")), answer)
 
@@ -160,6 +162,32 @@ class TellingTests(CommandTestCase):
         [failure] = self.begin("resume")
         self.assertIsInstance(failure.value, Refused)
 
+    def test_optionNamed(self) -> None:
+        """
+        Where the server cannot mean what was typed, it is named as it was typed.
+        """
+        for path, words, said, shown in (
+            ("POST /drain", ("drain", "--peer", "x"), "peer: 'x' given", "--peer: 'x' given (400)"),
+            ("POST /drain", ("drain", "--id", "x"), "ids: 'x' given", "--id: 'x' given (400)"),
+            ("GET /connections", ("connections",), "state: 'x'", "--state: 'x' (400)"),
+            ("POST /drain", ("drain",), "body: no JSON", "body: no JSON (400)"),
+            ("POST /drain", ("drain",), "peer", "peer (400)"),
+        ):
+            self.fake.answers[path] = [(400, {"error": said})]
+            [failure] = self.begin(*words)
+            self.assertEqual(str(failure.value), shown)
+
+    def test_process(self) -> None:
+        """
+        Who has looked at a process may say which one that was.
+        """
+        self.fake.answers["POST /drain"] = [(202, STATUS)]
+        self.printed("drain", "--id", "7", "--pid", "100")
+        self.assertEqual(self.fake.asked[-1][2], {"pid": 100, "ids": ["7"]})
+        self.fake.answers["POST /suspend"] = [(409, {"error": "process 101 answers here now"})]
+        [failure] = self.begin("suspend", "--pid", "100")
+        self.assertEqual(str(failure.value), "process 101 answers here now (409)")
+
 
 class WaitingTests(CommandTestCase):
     """
@@ -178,7 +206,9 @@ class WaitingTests(CommandTestCase):
         over = self.begin("terminate", "--wait", "--grace", "3")
         self.assertEqual(self.fake.names(), ["GET /events"])
         self.fake.tell("status", STATUS)
-        self.assertEqual(self.fake.asked[-1], ("POST /terminate", {}, {"gracePeriod": 3.0}))
+        self.assertEqual(
+            self.fake.asked[-1], ("POST /terminate", {}, {"pid": 100, "gracePeriod": 3.0})
+        )
         self.assertEqual((over, self.out.getvalue()), ([], ""))
 
     def test_graceful(self) -> None:
@@ -275,6 +305,66 @@ class WaitingTests(CommandTestCase):
         self.assertIsInstance(failure.value, Unreachable)
 
 
+class RestartTests(CommandTestCase):
+    """
+    Workers that are replaced.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.fake.answers["GET /status"] = [(200, STATUS)]
+
+    def begins(self, stands: str, *words: str) -> list[Any]:
+        self.fake.answers["POST /restart"] = [(202, {**STATUS, "restart": stands})]
+        return self.begin("restart", *words)
+
+    def after(self, *stands: str) -> None:
+        self.fake.answers["GET /status"] = [(200, {**STATUS, "restart": each}) for each in stands]
+        self.clock.pump([PAUSE] * len(stands))
+
+    def test_told(self) -> None:
+        """
+        Without waiting, one line says how the server stands.
+        """
+        self.assertEqual(self.begins("under way"), [DONE])
+        self.assertEqual(self.fake.names(), ["POST /restart"])
+
+    def test_waits(self) -> None:
+        """
+        It comes back when all are new; the process that was looked at is meant.
+        """
+        over = self.begins("under way", "--wait")
+        self.after("under way", "under way")
+        self.assertEqual(over, [])
+        self.after("done")
+        self.assertEqual(over, [DONE])
+        self.assertEqual(self.out.getvalue(), "all workers are replaced\n")
+        self.assertIn(("POST /restart", {}, {"pid": 100}), self.fake.asked)
+
+    def test_json(self) -> None:
+        """
+        Programs get how it stands.
+        """
+        self.begins("done", "--wait", "--json")
+        self.assertEqual(json.loads(self.out.getvalue()), {**STATUS, "restart": "done"})
+
+    def test_failed(self) -> None:
+        """
+        A worker that could not be replaced is said.
+        """
+        over = self.begins("under way", "--wait")
+        self.after("failed: it exited with 1")
+        self.assertEqual(str(over[0].value), "restart failed: it exited with 1")
+
+    def test_within(self) -> None:
+        """
+        It does not wait for ever.
+        """
+        over = self.begins("under way", "--wait", "--within", "1")
+        self.after(*["under way"] * (int(1 / PAUSE) + 1))
+        self.assertEqual(str(over[0].value), "not all are replaced after 1 s")
+
+
 class UpgradeTests(CommandTestCase):
     """
     A successor, waited for.
@@ -304,6 +394,8 @@ class UpgradeTests(CommandTestCase):
         self.after((200, NEXT))
         self.assertEqual(over, [DONE])
         self.assertEqual(self.out.getvalue(), "process 101 serves instead of 100\n")
+        # Should it not be the one of which was asked before, it is left alone.
+        self.assertIn(("POST /upgrade", {}, {"pid": 100}), self.fake.asked)
 
     def test_json(self) -> None:
         """

@@ -8,6 +8,7 @@ import ast
 import errno
 import io
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -20,7 +21,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from terminable import __main__, ctl
-from terminable.ctl import outcomes, program
+from terminable.ctl import outcomes, program, running
 from terminable.ctl.options import Options
 from terminable.ctl.outcomes import Refused
 from terminable.errors import InvalidOption, Unreachable
@@ -41,7 +42,7 @@ class RunTests(SynchronousTestCase):
     def begin(self, *words: str) -> list[Any]:
         options = Options()
         options.parseOptions(words)
-        return resultOf(program.run(self.reactor, options, self.out, self.err))
+        return resultOf(running.run(self.reactor, options, self.out, self.err))
 
     def stop(self) -> None:
         """
@@ -107,13 +108,13 @@ class OutcomeTests(SynchronousTestCase):
             (Failure(BrokenPipeError()), (141, "")),
             (Failure(CancelledError()), (130, "")),
         ):
-            self.assertEqual(program.outcomeOf(result), expected)
+            self.assertEqual(running.outcomeOf(result), expected)
 
     def test_defect(self) -> None:
         """
         What should not be is not hidden.
         """
-        self.assertRaises(KeyError, program.outcomeOf, Failure(KeyError("x")))
+        self.assertRaises(KeyError, running.outcomeOf, Failure(KeyError("x")))
 
     def test_values(self) -> None:
         """
@@ -133,7 +134,7 @@ class MainTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.runs: list[Any] = []
-        self.patch(program, "react", lambda *arguments: self.runs.append(arguments))
+        self.patch(running, "react", lambda *arguments: self.runs.append(arguments))
 
     def test_wrong(self) -> None:
         """
@@ -158,7 +159,7 @@ class MainTests(SynchronousTestCase):
         self.patch(sys, "stderr", io.StringIO())
         program.main(["s", "status"])
         [(function, (options, used, _))] = self.runs
-        self.assertEqual((function, options.address.path, used), (program.run, "s", out))
+        self.assertEqual((function, options.address.path, used), (running.run, "s", out))
         out.write("\xe9")
         out.flush()
         self.assertEqual(out.buffer.getvalue(), b"\\xe9")  # type: ignore[attr-defined]
@@ -218,6 +219,48 @@ class RoomTests(SynchronousTestCase):
                     for alias in node.names:
                         self.assertFalse(alias.name.startswith("terminable"), path)
         self.assertGreater(seen, 10)
+
+
+class StartTests(SynchronousTestCase):
+    """
+    How much is loaded.
+    """
+
+    def loaded(self, *words: str) -> set[str]:
+        """
+        @return: the modules that are loaded when a command has ended.
+        """
+        program = (
+            "import sys\n"
+            "from terminable.__main__ import main\n"
+            "try:\n"
+            "    main(sys.argv[1:])\n"
+            "except SystemExit:\n"
+            "    print(*sys.modules, file=sys.stderr)\n"
+        )
+        command = [sys.executable, "-c", program, "ctl", *words]
+        return set(subprocess.run(command, capture_output=True, text=True).stderr.split())
+
+    def test_help(self) -> None:
+        """
+        For the help, nothing that speaks with servers is.
+        """
+        loaded = self.loaded("--help")
+        self.assertIn("terminable.ctl.program", loaded)
+        self.assertEqual(
+            loaded & {"twisted.internet.reactor", "twisted.web", "treq", "OpenSSL"}, set()
+        )
+
+    def test_status(self) -> None:
+        """
+        For a command, nothing of the server is.
+        """
+        loaded = self.loaded(os.path.join(self.mktemp(), "no.sock"), "status")
+        self.assertIn("treq.client", loaded)
+        ours = {name for name in loaded if name.startswith("terminable.")}
+        server = {name for name in ours if not name.startswith(("terminable.ctl", "terminable.__"))}
+        self.assertEqual(server, {"terminable.errors"})
+        self.assertEqual(loaded & {"twisted.web.server", "rich", "prometheus_client"}, set())
 
 
 class FileTests(SynchronousTestCase):

@@ -100,9 +100,21 @@ class PictureTests(ScreenTestCase):
         """
         self.screen.status({**DRAINING, "busy": 100, "idle": 50})
         busy, idle = self._bars()
-        self.assertEqual((busy, idle), (67, 33))
+        self.assertEqual((busy, idle), (64, 32))
         self.screen.status({**DRAINING, "busy": 25, "idle": 0})
         self.assertEqual(self._bars(), (16, 0))
+
+    def test_waiting(self) -> None:
+        """
+        Those who wait have a bar of their own, if there are any; and it is said that a stop is
+        still counting.
+        """
+        self.screen.status({**DRAINING, "waiting": 7, "counting": True})
+        lines = self.shown()
+        self.assertRegex(lines[4], r"^waiting +7 ")
+        self.assertEqual(lines[5], "still being counted")
+        self.screen.status({**DRAINING, "waiting": 0})
+        self.assertEqual(self.shown()[4], "")
 
     def _bars(self) -> tuple[int, int]:
         # The rest of a bar is drawn, too, but paler.
@@ -137,8 +149,9 @@ class PictureTests(ScreenTestCase):
         self.clock.pump([INTERVAL] * 3)
         lines = self.shown()
         self.assertTrue(lines[0].endswith("21.0 s left"), lines[0])
-        self.assertEqual(lines[1], "2 waiting; released: 1 busy, 0 idle; no port")
-        self.assertTrue(lines[6].startswith("5.5 s"), lines[6])
+        self.assertEqual(lines[1], "released: 1 busy, 0 idle; no port")
+        self.assertTrue(lines[4].startswith("waiting"), lines[4])
+        self.assertTrue(lines[7].startswith("5.5 s"), lines[7])
 
     def test_serving(self) -> None:
         """
@@ -168,7 +181,7 @@ class PictureTests(ScreenTestCase):
         lines = self.shown()
         self.assertIn("process 101: serving", lines[0])
         self.assertEqual(lines[5], "")
-        self.assertEqual(self._bars(), (67, 33))
+        self.assertEqual(self._bars(), (64, 32))
 
     def test_note(self) -> None:
         """

@@ -252,6 +252,34 @@ class StatusTests(SynchronousTestCase):
         self.assertEqual(rows["ports"], "-")
         self.assertEqual(rows["upgrade"], "under way")
 
+    def test_workers(self) -> None:
+        """
+        Where one door answers for several processes, each has a line.
+        """
+        status = {
+            "workers": [
+                {"pid": 7, "state": "serving", "busy": 1, "idle": 2, "waiting": 0},
+                {"pid": 8, "state": "starting", "busy": None, "idle": None, "waiting": None},
+                {"pid": 9, "state": "serving", "busy": 3, "idle": 0, "waiting": 0},
+                {},
+            ],
+            "missing": [9],
+            "restarts": 2,
+            "restart": "done",
+        }
+        rows = statusRows(status, time.gmtime)
+        self.assertEqual(
+            [value for name, value in rows if name == "worker"],
+            [
+                "7 serving, 1 busy, 2 idle, 0 waiting",
+                "8 starting",
+                "9 serving, 3 busy, 0 idle, 0 waiting, no answer",
+                "- -",
+            ],
+        )
+        self.assertEqual(dict(rows)["crashed"], "2, and replaced")
+        self.assertEqual(dict(rows)["restart"], "done")
+
     def test_nothing(self) -> None:
         """
         A server that tells nothing is shown, too.

@@ -142,6 +142,14 @@ class LineTests(SynchronousTestCase):
         self.assertEqual(named(CUT), text)
         self.assertEqual(named({}), " from -, -")
 
+    def test_counting(self) -> None:
+        """
+        While a stop has not looked at each connection, they are told together.
+        """
+        status = {"phase": "draining", "busy": 1, "idle": 9, "counting": True}
+        self.assertEqual(oneLine(status), "draining: 10 connections, still being counted")
+        self.assertEqual(oneLine({**status, "busy": "x", "counting": 1}).count("9 connections"), 1)
+
     def test_oneLine(self) -> None:
         """
         A state in one line, with what there is of it.

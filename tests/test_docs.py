@@ -22,7 +22,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.tap import Options as WebOptions
 
-from terminable import Schedule, Terminator, draining, ports, signals, slices
+from terminable import Schedule, Terminator, ports, roll, signals, slices
 from terminable.ctl.orders import COMMANDS
 from terminable.drainers.http11 import HTTP11Drainer
 from terminable.endpoints import ADMISSION, LIMIT, OPTIONS
@@ -205,11 +205,11 @@ class FigureTests(SynchronousTestCase):
         """
         The decisions have the figures that were decided on.
         """
-        self.assertEqual(draining.ROUND_TRIPS, 4)
+        self.assertEqual(roll.ROUND_TRIPS, 4)
         self.assertSaid(
             "decisions/second-chance.rst",
             "kept for four round trips",
-            f"no less than {draining.AT_LEAST:g} s and no more than the idle grace",
+            f"no less than {roll.AT_LEAST:g} s and no more than the idle grace",
         )
         self.assertSaid("decisions/syn-filter.rst", f"{schedule.SETTLE:g} s and never longer")
         self.assertSaid("decisions/slices.rst", f"From {slices.MANY} connections on")

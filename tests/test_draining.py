@@ -8,9 +8,9 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from terminable.draining import AT_LEAST
 from terminable.policy.phases import Phase
 from terminable.policy.schedule import LAST_WORD
+from terminable.roll import AT_LEAST
 from terminable.slices import BUDGET
 from tests.doubles import Hinting, Keeping, Plain, Polite, World
 

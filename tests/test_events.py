@@ -205,7 +205,8 @@ class StopTests(SynchronousTestCase):
         self.world.factory.protocols[0].busy = True
         [event] = [each for each in self.logged() if each["event"] == events.PROGRESS]
         told = {name: event[name] for name in EVENTS[events.PROGRESS].fields}
-        self.assertEqual(told, {"phase": "draining", "busy": 1, "idle": 0, "left": 0.5})
+        counts = {"busy": 1, "idle": 0, "waiting": 0, "counting": False}
+        self.assertEqual(told, {"phase": "draining", **counts, "left": 0.5})
 
     def test_endless(self) -> None:
         """

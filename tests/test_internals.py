@@ -169,7 +169,7 @@ class WebTests(SynchronousTestCase):
         """
         C{_channel} is what the protocol that C{Site} builds stands for.
         """
-        self.assertIsInstance(self.served.protocol, internals.GenericHTTPProtocol)
+        self.assertTrue(internals.GENERIC_HTTP.made(self.served.protocol))
         self.assertIsInstance(internals.httpChannel(self.served.protocol), HTTPChannel)
         other = Protocol()
         self.assertIs(internals.httpChannel(other), other)
@@ -250,7 +250,7 @@ class WebTests(SynchronousTestCase):
         What C{Site} builds is still what we adapt.
         """
         built = Site(Shop()).buildProtocol(None)
-        self.assertIsInstance(built, internals.GenericHTTPProtocol)
+        self.assertTrue(internals.GENERIC_HTTP.made(built))
 
 
 class ProcessTests(SynchronousTestCase):

@@ -153,6 +153,17 @@ class ProgressTests(SynchronousTestCase):
         progress = Progress(Phase.QUIESCING, 0, 5, None, None)
         self.assertEqual(str(progress), "quiescing: 0 busy, 5 idle")
 
+    def test_waiting(self) -> None:
+        """
+        Those who wait to be admitted are neither; while some have not been looked at, nothing is
+        said that may be wrong.
+        """
+        progress = Progress(Phase.DRAINING, 3, 4, 1.0, None, waiting=5)
+        self.assertEqual(str(progress), "draining: 3 busy, 4 idle, 5 waiting, 1.0 s left")
+        progress = Progress(Phase.DRAINING, 3, 4, 1.0, None, waiting=5, counting=True)
+        expected = "draining: 7 connections, still being counted, 5 waiting, 1.0 s left"
+        self.assertEqual(str(progress), expected)
+
 
 class LedgerTests(SynchronousTestCase):
     """

@@ -51,3 +51,6 @@ class SumTests(SynchronousTestCase):
         self.assertEqual(first.plus(second).plus(third), expected)
         self.assertEqual(third.plus(first), Progress(Phase.DRAINING, 1, 2, 2.0, young))
         self.assertEqual(str(third.plus(third)), str(third))
+        fourth = Progress(Phase.DRAINING, 0, 0, None, None, waiting=2, counting=True)
+        both = fourth.plus(Progress(Phase.DRAINING, 0, 0, None, None, waiting=3))
+        self.assertEqual((both.waiting, both.counting), (5, True))

@@ -16,6 +16,7 @@ from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as openMetricsFamilies,
 )
 from prometheus_client.parser import text_string_to_metric_families
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from terminable.admin import metrics
@@ -26,8 +27,10 @@ from terminable.admin.metrics import (
     TerminatorMetrics,
 )
 from terminable.admin.tally import BUCKETS, Tally
+from terminable.policy.admission import Admission
+from terminable.spool.items import SpoolAway, SpoolProgress
 from terminable.terminator import Terminator
-from terminable.tracking import sockets
+from terminable.tracking import pausing, sockets
 from terminable.tracking.connection import Connection
 from tests.doubles import Hinting, MemoryFactory, PortTestCase, World
 from tests.frames import HTTP2TestCase
@@ -66,6 +69,24 @@ class Samples:
             for (found, *labels), value in self._values.items()
             if found == f"terminable_{name}" and value
         }
+
+
+class Spooled:
+    """
+    A spool that says how it stands.
+
+    @ivar answer: what it says.
+    """
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def progress(self) -> Any:
+        return self.answer if isinstance(self.answer, Deferred) else succeed(self.answer)
+
+
+#: How a spool may stand.
+PROGRESS = SpoolProgress(1, 2, 3, 4, 5.5, 6)
 
 
 class MetricsTestCase(SynchronousTestCase):
@@ -282,11 +303,87 @@ class FormTests(MetricsTestCase):
         rows = re.findall(ROW, PAGE.read_text(), re.M)
         told = {name: (kind, {*re.findall(r"``(\w+)``", labels)}) for name, kind, labels in rows}
         found = {}
-        for family in self.metrics.collect():
+        measured = TerminatorMetrics(self.world.terminator, spools=[Spooled(PROGRESS)])
+        self.successResultOf(measured.counted())
+        for family in measured.collect():
             name = family.name + "_total" * (family.type == "counter")
             labels = {label for sample in family.samples for label in sample.labels} - {"le"}
             found[name] = (family.type, labels)
         self.assertEqual(told, found)
+
+
+class AdmissionTests(SynchronousTestCase):
+    """
+    Those who are not admitted, and those who are held back.
+    """
+
+    def setUp(self) -> None:
+        self.world = World(Hinting, admission=Admission(capacity=1, queue=1, full="refuse"))
+        self.registry = CollectorRegistry()
+        TerminatorMetrics(self.world.terminator).register(self.registry)
+
+    def test_refused(self) -> None:
+        """
+        They are counted by why; of a server that admits everybody, none is.
+        """
+        for port in (1, 2, 3):
+            self.world.connect(None, port=port)
+        found = Samples(generate_latest(self.registry))
+        self.assertEqual(found.values("refused_total"), {"full": 1.0})
+        self.assertEqual(found.value("waiting"), 1.0)
+        self.assertEqual(found.value("throttled_connections"), 0.0)
+
+    def test_held(self) -> None:
+        """
+        A connection that a limit has wait is one that is throttled now.
+        """
+        first = self.world.connect(None, port=1)
+        first.pauseProducing = first.resumeProducing = lambda: None
+        pausing.pause(first, "limit")
+        self.addCleanup(pausing.forget, first)
+        found = Samples(generate_latest(self.registry))
+        self.assertEqual(found.value("throttled_connections"), 1.0)
+
+
+class SpoolTests(MetricsTestCase):
+    """
+    Spools, of which one is asked each time that connections are counted.
+    """
+
+    def measured(self, *spools: Any) -> Samples:
+        self.metrics = TerminatorMetrics(self.world.terminator, spools=spools)
+        self.registry = CollectorRegistry()
+        self.metrics.register(self.registry)
+        counted = self.metrics.counted()
+        self.clock.advance(2.0)
+        self.successResultOf(counted)
+        return self.read()
+
+    def test_told(self) -> None:
+        """
+        Its queues have their lengths; those of several are added up.
+        """
+        found = self.measured(Spooled(PROGRESS), Spooled(SpoolProgress(10, 0, 0, 0, 7.0, 0)))
+        expected = {"waiting": 11.0, "working": 2.0, "done": 3.0, "dead": 4.0}
+        self.assertEqual(found.values("spool_items"), expected)
+        self.assertEqual(found.value("spool_oldest_seconds"), 7.0)
+
+    def test_none(self) -> None:
+        """
+        Without a spool there is nothing of it.
+        """
+        self.assertNotIn("terminable_spool_items", self.measured().families)
+
+    def test_away(self) -> None:
+        """
+        What is not known is not told as 0: the database is away, or takes too long, or the spool is
+        broken, which is logged.
+        """
+        for answer in (fail(SpoolAway("away")), Deferred(), fail(ValueError("broken"))):
+            found = self.measured(Spooled(PROGRESS), Spooled(answer))
+            self.assertEqual(found.values("spool_items"), {})
+            self.assertEqual(found.value("opened_total"), 0.0)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
 
 class ProtocolTests(MetricsTestCase):

@@ -22,10 +22,13 @@ from terminable.admin.words import STATES
 
 PAGE = Path(__file__).parent.parent / "terminable" / "admin" / "page"
 
-HTML, CSS, JS = ((PAGE / f"{name}").read_text() for name in ("index.html", "page.css", "page.js"))
+HTML, CSS, *SCRIPTS = (
+    (PAGE / name).read_text() for name in ("index.html", "page.css", "page.js", "words.js")
+)
+JS = "".join(SCRIPTS)
 
-#: What the page loads.
-FILES = ("page.css", "page.js")
+#: What the page loads; its script loads the last one.
+FILES = ("page.css", "page.js", "words.js")
 
 #: What a screen reader or a browser follows from one element to another.
 REFERENCES = ("aria-labelledby", "data-dialog", "for")
@@ -77,19 +80,27 @@ class FileTests(PageTestCase):
 
     def test_nothingFromElsewhere(self) -> None:
         """
-        Only the two files beside it are loaded.
+        Only the files beside it are loaded.
         """
         loaded = set(self.values("src") + self.values("href", "link"))
+        loaded |= {each.removeprefix("./") for each in re.findall(r"from \"(.*)\"", JS)}
         self.assertEqual({each for each in loaded if not each.startswith("data:")}, set(FILES))
+        self.assertNotIn("import(", JS)
         links = {"#connections", "status", "connections"}
         self.assertEqual(set(self.values("href", "a")), links)
         namespaces = re.sub(r"http://www\.w3\.org/(2000/svg|1999/xhtml|\$\{kind\})", "", HTML + JS)
         self.assertNotRegex(namespaces, r"https?:|['\"`(]//")
         self.assertNotRegex(CSS, r"url\(|@import")
 
+    def test_olderBrowsers(self) -> None:
+        """
+        No selector is newer than the browsers that the documentation names.
+        """
+        self.assertNotIn(":has(", HTML + CSS + JS)
+
     def test_served(self) -> None:
         """
-        The two files need no token, as the page itself.
+        These files need no token, as the page itself.
         """
         self.assertTrue({b"/", *(f"/{name}".encode() for name in FILES)} <= OPEN)
 
@@ -111,7 +122,7 @@ class FileTests(PageTestCase):
         """
         No file is longer than others of this project.
         """
-        for text in (HTML, CSS, JS):
+        for text in (HTML, CSS, *SCRIPTS):
             self.assertLess(text.count("\n"), 400)
 
     def test_references(self) -> None:

@@ -14,6 +14,7 @@ from unittest import skipUnless
 
 from twisted.internet.error import CannotListenError
 
+from terminable.handover.offered import STRAY, offeredTo
 from terminable.listener import Listener
 from terminable.slices import BUDGET
 from tests.doubles import Boom, Plain, PortTestCase, listeningPort
@@ -300,6 +301,39 @@ class UNIXTests(PortTestCase):
             self.assertTrue(os.path.exists(self.path))
         self.assertEqual(len(self.factory.protocols), 1)
         self.assertTrue(os.path.exists(self.path))
+
+    def test_anothersFile(self) -> None:
+        """
+        What somebody else has put in the place of its file stays.
+        """
+        path = self.mktemp()
+        listener = self.open(path)
+        self.assertFalse(listener.isStray)
+        os.rename(path, f"{path}.old")
+        self.assertTrue(listener.isStray)
+        with open(path, "w") as other:
+            other.write("another's")
+        self.assertEqual((listener.isStray, listener.name), (True, STRAY))
+        offeredTo(self.reactor).remember(os.fstat(self.port.fileno()).st_ino, "site.socket")
+        self.assertEqual(listener.name, "site.socket")
+        listener.close()
+        self.assertTrue(os.path.exists(path))
+        os.unlink(f"{path}.old")
+
+    def test_handedOverTooLate(self) -> None:
+        """
+        A successor is told that the path is another's, and leaves it alone; if it is not, it takes
+        it away in the end.
+        """
+        for name, left in ((STRAY, True), ("terminable", False)):
+            path = self.mktemp()
+            port = listeningPort(self.reactor, self.factory, path)
+            offered = offeredTo(self.reactor)
+            offered.remember(os.fstat(port.fileno()).st_ino, name)
+            listener = Listener(port, self.reactor)
+            self.assertEqual(listener.name, name)
+            listener.close()
+            self.assertEqual(os.path.exists(path), left)
 
     def test_fileWasGone(self) -> None:
         """

@@ -19,6 +19,7 @@ from terminable.policy.schedule import (
     closingCode,
     closingReason,
     seconds,
+    typedNumber,
 )
 
 lengths = st.floats(0, 1000)
@@ -47,6 +48,25 @@ class SecondsTests(SynchronousTestCase):
             self.assertEqual(problem.option, "--grace")
             self.assertIs(problem.value, value)
             self.assertEqual(problem.expected, "a number of seconds, 0 or more")
+
+
+class TypedTests(SynchronousTestCase):
+    """
+    Reading whole numbers as they are typed.
+    """
+
+    def test_numbers(self) -> None:
+        """
+        Digits are a number.
+        """
+        self.assertEqual((typedNumber("0"), typedNumber("12"), typedNumber("007")), (0, 12, 7))
+
+    def test_others(self) -> None:
+        """
+        Everything else stays as it is, also more digits than Python reads.
+        """
+        for text in ("", "-1", "1.0", "1_0", " 1", "\u0663", "\u00b2", "9" * 5000):
+            self.assertEqual(typedNumber(text), text)
 
 
 class ClosingTests(SynchronousTestCase):

@@ -44,9 +44,6 @@ class FileTestCase(StoreTestCase):
         store._db.close()
         os.close(store.owner._descriptor)
 
-    def pruning(self) -> Any:
-        return sqlite
-
     def files(self) -> list[str]:
         """
         @return: the names of all files of the database, its own excepted.

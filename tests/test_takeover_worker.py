@@ -87,6 +87,16 @@ class LeavingTests(WorkerTestCase):
         self.reactor.advance(0)
         self.assertEqual(self.reactor.stopped, 2)
 
+    def test_hurried(self) -> None:
+        """
+        Told how long it has, it tells those who want to know, before it goes.
+        """
+        left: list[Any] = []
+        self.takeover.hurried.append(lambda seconds: left.append((seconds, self.reactor.stopped)))
+        self.takeover.leaveNow(gracePeriod=2.0)
+        self.reactor.advance(0)
+        self.assertEqual((left, self.reactor.stopped), ([(2.0, 0)], 1))
+
     def test_orphan(self) -> None:
         """
         It does not serve when the process above is gone, whether or not it did before.
@@ -143,6 +153,13 @@ class ReportTests(WorkerTestCase):
         ((command, details),) = self.above.told
         self.assertEqual((command, self.above.written), (channel.Report, 1))
         self.assertEqual(fromText(details["report"]), (NOTHING, 0))
+
+    def test_leaving(self) -> None:
+        """
+        It may come as soon as the process was told to leave.
+        """
+        self.takeover.leaveNow()
+        self.assertTrue(self.takeover.report(NOTHING))
 
     def test_terminator(self) -> None:
         """

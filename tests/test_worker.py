@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from terminable.handover import passage
+from terminable.handover import channel, passage
 from terminable.handover.worker import ABORTED, DEAF, REPORTS, Worker
 from terminable.policy.ledger import Report
 from terminable.policy.summary import toText
@@ -83,6 +83,31 @@ class WorkerTests(SynchronousTestCase):
         self.worker.abort()
         self.reactor.advance(ABORTED)
         self.assertEqual(self.process.signals, ["KILL"])
+
+    def test_hurry(self) -> None:
+        """
+        One that was told to go can be told that there is less time; nobody else is.
+        """
+        self.worker.hurry(1.0)
+        self.worker.start()
+        self.process.ready()
+        self.worker.hurry(1.0)
+        self.worker.leave()
+        self.worker.hurry(1.0)
+        self.process.channel.broken = True
+        self.worker.hurry(0.5)
+        self.process.exit()
+        self.worker.hurry(0.1)
+        self.assertEqual(self.process.channel.hurries, [None, 1.0, 0.5])
+
+    def test_ask(self) -> None:
+        """
+        It can be asked; one that cannot be spoken to yet fails.
+        """
+        asked = self.worker.ask(channel.Older)
+        self.assertEqual(self.successResultOf(asked), {})
+        self.process.channel = None  # type: ignore[assignment]
+        self.failureResultOf(self.worker.ask(channel.Older), AttributeError)
 
     def test_nonsense(self) -> None:
         """

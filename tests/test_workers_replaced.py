@@ -7,10 +7,11 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 
 from terminable.errors import HandoverFailed, InvalidOption, NotServing, UpgradeRefused
-from terminable.handover.worker import ABORTED, DEAF
+from terminable.handover.worker import ABORTED, DEAF, Worker, WorkerState
 from terminable.policy.phases import Phase
+from tests.doubles import Boom
 from tests.workdoubles import FakeSuccessor
-from tests.workpools import LEAVING, SERVING, STARTING, PoolTestCase
+from tests.workpools import LEAVING, READY, SERVING, STARTING, PoolTestCase
 
 
 class ReplacingTests(PoolTestCase):
@@ -39,6 +40,28 @@ class ReplacingTests(PoolTestCase):
         self.assertEqual(len(self.made), 5)
         self.assertIs(pool.phase, Phase.SERVING)
         self.assertEqual(self.reactor.stopped, 0)
+
+    def test_watchers(self) -> None:
+        """
+        Whoever watches is told of each worker; one who fails harms nobody else.
+        """
+        pool = self.serve(1)
+        seen: list[WorkerState] = []
+
+        def see(worker: Worker | None) -> None:
+            assert worker is not None
+            seen.append(worker.state)
+
+        def fail(worker: Worker | None) -> None:
+            raise Boom
+
+        pool.watchers += [fail, see]
+        self.made[0].exit("badly")
+        self.reactor.advance(0.1)
+        self.bring(1)
+        self.assertEqual(seen, [WorkerState.ENDED, STARTING, READY, SERVING])
+        self.assertEqual((pool.started, pool.replaced), (2, 1))
+        self.assertEqual(len(self.flushLoggedErrors(Boom)), 4)
 
     def test_crashAtStart(self) -> None:
         """

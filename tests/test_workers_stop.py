@@ -8,9 +8,10 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from terminable.errors import InvalidOption
+from terminable.handover.ending import SPARE
 from terminable.handover.verdict import verdict
 from terminable.handover.worker import ABORTED, DEAF, Worker
-from terminable.handover.workers import SPARE
 from terminable.policy.ledger import Entry, Outcome, Report, State
 from terminable.policy.phases import Phase
 from terminable.policy.summary import toText
@@ -130,6 +131,89 @@ class StopTests(PoolTestCase):
         self.assertIs(pool.phase, Phase.ABORTING)
         self.made[0].exit("badly")
         self.successResultOf(done)
+
+    def test_hurried(self) -> None:
+        """
+        With a time for the stop, workers are told of it when they are told to go.
+        """
+        pool = self.serve(1, gracePeriod=10)
+        done = pool.terminate(4)
+        self.assertEqual((pool.phase, pool.progress().left), (Phase.DRAINING, 4.0))
+        self.assertFalse(self.made[0].left)
+        self.reactor.advance(0)
+        self.assertEqual(self.hurries(), [None, 4.0])
+        self.reactor.advance(4 + SPARE)
+        self.assertEqual(self.made[0].signals, ["KILL"])
+        self.made[0].exit("badly")
+        self.successResultOf(done)
+        self.successResultOf(pool.terminate())
+
+    def hurries(self) -> list[Any]:
+        """
+        What the first worker was told of the time that it has, at each time.
+        """
+        return self.made[0].channel.hurries
+
+    def test_hastened(self) -> None:
+        """
+        A later call can only bring the deadline forward; everybody is told when it is over.
+        """
+        pool = self.serve(1, gracePeriod=10)
+        over = [pool.terminate(), pool.terminate(20), pool.stopService()]
+        self.reactor.advance(1)
+        self.assertEqual((pool.progress().left, self.hurries()), (9.0, [None]))
+        over.append(pool.terminate(2))
+        self.assertEqual((pool.progress().left, self.hurries()), (2.0, [None, 2.0]))
+        pool.terminate(3)
+        self.assertEqual(self.hurries(), [None, 2.0])
+        self.assertRaises(InvalidOption, pool.terminate, -1)
+        self.reactor.advance(2 + SPARE)
+        self.assertEqual(self.made[0].signals, ["KILL"])
+        self.made[0].exit("badly")
+        for each in over:
+            self.successResultOf(each)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_hastenedBefore(self) -> None:
+        """
+        Without a deadline, there is one from then on; who is not told to go yet hears of it
+        then, and who has ended does not.
+        """
+        pool = self.serve(2, gracePeriod=None, quiesce=0)
+        done = pool.terminate()
+        self.assertIsNone(pool.progress().left)
+        pool.terminate(5)
+        self.assertEqual(self.hurries(), [])
+        self.reactor.advance(0)
+        self.assertEqual(self.hurries(), [None, 5.0])
+        self.made[0].exit()
+        pool.terminate(1)
+        self.assertEqual(self.hurries(), [None, 5.0])
+        self.made[1].exit()
+        self.successResultOf(done)
+
+    def test_notReadyHurried(self) -> None:
+        """
+        Who is not ready is ended, and told nothing.
+        """
+        pool = self.start(1)
+        done = pool.terminate(3)
+        self.reactor.advance(0)
+        self.assertEqual((self.hurries(), self.made[0].signals), ([], ["END"]))
+        self.made[0].exit()
+        self.successResultOf(done)
+
+    def test_early_start(self) -> None:
+        """
+        Who is told to end before the reactor runs starts nobody.
+        """
+        pool = self.pool(1)
+        begin: list[Any] = []
+        self.patch(self.reactor, "callWhenRunning", lambda work: begin.append(work))
+        pool.startService()
+        self.successResultOf(pool.terminate())
+        begin[0]()
+        self.assertEqual(self.made, [])
 
     def test_again(self) -> None:
         """

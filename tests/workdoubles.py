@@ -79,18 +79,22 @@ class FakeChannel:
     """
     What a process is spoken to by.
 
-    @ivar answers: of each command that was sent, what answers it.
+    @ivar commands: what was sent.
+    @ivar hurries: the time that was named at each L{channel.Leave}.
     """
 
     transport: Any = None
 
     def __init__(self) -> None:
         self.commands: list[Any] = []
+        self.hurries: list[Any] = []
         self.deaf = False
         self.broken = False
 
     def callRemote(self, command: Any, **details: Any) -> Deferred[Any]:
         self.commands.append(command)
+        if command is channel.Leave:
+            self.hurries.append(details.get("gracePeriod"))
         if self.broken:
             return fail(ConnectionError("gone"))
         return Deferred() if self.deaf else succeed({})

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from twisted.web import http
 
+from terminable.errors import InvalidOption
+
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
 
@@ -75,6 +77,26 @@ def told(code: int, values: dict[str, Any], headers: Headers = ()) -> Answer:
     @return: an answer in JSON.
     """
     return Answer(code, json.dumps(values).encode() + b"\n", JSON, headers)
+
+
+#: How much of what was given is repeated in an answer, in characters.
+LONGEST = 200
+
+
+def briefly(given: object) -> str:
+    """
+    @return: what was given, on one line that is not long, however long that was.
+    """
+    text = repr(given)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def cannotBeMeant(problem: InvalidOption) -> Refused:
+    """
+    @return: how somebody is told that a value of his cannot be meant.
+    """
+    words = f"{problem.option}: {briefly(problem.value)} given, expected {problem.expected}"
+    return Refused(http.BAD_REQUEST, words)
 
 
 def raw(refused: Refused) -> bytes:

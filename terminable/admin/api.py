@@ -26,7 +26,11 @@ _PAGE = {
     b"/": ("index.html", b"text/html; charset=utf-8"),
     b"/page.css": ("page.css", b"text/css; charset=utf-8"),
     b"/page.js": ("page.js", b"text/javascript; charset=utf-8"),
+    b"/words.js": ("words.js", b"text/javascript; charset=utf-8"),
 }
+
+#: What is missing where there are no metrics.
+NO_METRICS = "metrics need prometheus_client: pip install 'txterminable[metrics]'"
 
 #: Seconds after which to ask again, where that may help.
 _LATER = (b"Retry-After", b"1")
@@ -36,9 +40,12 @@ class Api:
     """
     Answers requests.
 
+    @cvar acts: what can be done, by path.
     @ivar guard: who may come.
     @ivar stream: those who want to be told of everything.
     """
+
+    acts = actions.ACTIONS
 
     def __init__(self, watched: Watched, guard: Guard) -> None:
         self._watched = watched
@@ -58,7 +65,7 @@ class Api:
         self._routes: dict[bytes, dict[bytes, Answering]] = {
             path: {b"GET": answer, b"HEAD": answer} for path, answer in reads.items()
         }
-        for path, act in actions.ACTIONS.items():
+        for path, act in self.acts.items():
             self._routes[path] = {b"POST": self._acting(act)}
 
     async def serve(self, asked: Asked) -> Answer | None:
@@ -131,8 +138,7 @@ class Api:
             await counted(self._watched)
             kind, body = metricsOf(self._watched)
         except ImportError:
-            text = "metrics need prometheus_client: pip install 'txterminable[metrics]'"
-            raise Refused(http.NOT_IMPLEMENTED, text) from None
+            raise Refused(http.NOT_IMPLEMENTED, NO_METRICS) from None
         return Answer(http.OK, body, kind)
 
     async def _events(self, asked: Asked) -> Answer | None:
@@ -161,6 +167,6 @@ class Api:
 
     def _acting(self, act: actions.Action) -> Answering:
         async def answer(asked: Asked) -> Answer:
-            return await act(self._watched, asked.values())
+            return await act(self._watched, actions.forThisProcess(asked.values()))
 
         return answer

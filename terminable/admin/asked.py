@@ -12,7 +12,15 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import http
 
-from terminable.admin.answers import HEADERS, JSON, Answer, Refused, raw
+from terminable.admin.answers import (
+    HEADERS,
+    JSON,
+    Answer,
+    Refused,
+    briefly,
+    cannotBeMeant,
+    raw,
+)
 from terminable.errors import InvalidOption
 
 if TYPE_CHECKING:
@@ -109,7 +117,7 @@ class Asked(http.Request):
     def _serve(self) -> None:
         self._call = None
         answering: Deferred[Any] = Deferred.fromCoroutine(self._site.serve(self))
-        answering.addErrback(_refusal, self).addCallback(self._answer)
+        answering.addErrback(refusal, self).addCallback(self._answer)
 
     def _answer(self, answer: Answer | None) -> None:
         if answer is None or self._over:
@@ -159,9 +167,9 @@ class Asked(http.Request):
                 [value] = values
                 given[name.decode()] = value.decode()
             except ValueError:
-                word = name.decode("utf-8", "replace")
+                word = briefly(name.decode("utf-8", "replace"))
                 raise Refused(
-                    http.BAD_REQUEST, f"query: {word!r} given, expected one value, in UTF-8"
+                    http.BAD_REQUEST, f"query: {word} given, expected one value, in UTF-8"
                 ) from None
         return given
 
@@ -178,7 +186,7 @@ class Asked(http.Request):
         if kind != JSON:
             raise Refused(http.UNSUPPORTED_MEDIA_TYPE, "Content-Type: expected application/json")
         try:
-            values = json.loads(body, parse_constant=_noNumber)
+            values = json.loads(body, parse_constant=_noNumber, object_pairs_hook=_onceEach)
         except (ValueError, RecursionError) as problem:
             words = " ".join(str(problem).split())
             raise Refused(http.BAD_REQUEST, f"body: no JSON ({words[:200]})") from None
@@ -195,14 +203,25 @@ def _noNumber(word: str) -> None:
     raise ValueError(f"{word} is no number")
 
 
-def _refusal(failure: Failure, asked: Asked) -> Answer:
+def _onceEach(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """
-    What goes wrong, in words.
+    Of two values of the same name, nobody knows which one was meant.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is given twice")
+    return found
+
+
+def refusal(failure: Failure, asked: Any) -> Answer:
+    """
+    @param asked: what could not be answered.
+    @return: what goes wrong, in words.
     """
     problem = failure.value
     if isinstance(problem, Refused):
         return problem.answer()
     if isinstance(problem, InvalidOption):
-        return Refused(http.BAD_REQUEST, str(problem)).answer()
+        return cannotBeMeant(problem).answer()
     _log.failure("{asked} cannot be answered", failure, asked=asked)
     return Refused(http.INTERNAL_SERVER_ERROR, "something is wrong here; see the log").answer()

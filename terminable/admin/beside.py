@@ -116,10 +116,10 @@ class Beside:
             port.stopListening()
             expected = "an endpoint that listens on a TCP or UNIX socket"
             raise InvalidOption("endpoint", self._endpoint, expected)
-        if self._private and isinstance(port, unix.Port):
-            _makePrivate(port)
         transports.attach(port, self)
         self.ports.add(port)
+        if self._private and isinstance(port, unix.Port):
+            _makePrivate(port, stray=any(each.isStray for each in self.ports.listeners))
         self.port = port
 
     @property
@@ -231,10 +231,10 @@ class Beside:
         self._look()
 
 
-def _makePrivate(port: unix.Port) -> None:
+def _makePrivate(port: unix.Port, stray: bool) -> None:
     name = port.getHost().name
     port.mode = MODE
-    if name and not name.startswith(b"\0"):
+    if name and not stray and not name.startswith(b"\0"):
         # It may be that of whoever supervises us, who has said what it is to be.
         with contextlib.suppress(PermissionError):
             os.chmod(name, MODE)

@@ -84,8 +84,11 @@ class AdminDoor(BesideService):
 
     It is no part of what it watches: a stop neither closes it nor waits for it.
 
+    @cvar makeApi: makes what answers there.
     @ivar watched: the server.
     """
+
+    makeApi = Api
 
     def __init__(
         self,
@@ -124,7 +127,7 @@ class AdminDoor(BesideService):
         """
         super().startService()
         # Who may come is known for certain when there is a port.
-        self._api = Api(self.watched, Guard(self._token, local=True))
+        self._api = self.makeApi(self.watched, Guard(self._token, local=True))
         self._site = AdminSite(self._reactor, self._api.serve)
         self._door = _Door(self._reactor, self._endpoint, self._site)
         if IReactorCore.providedBy(self._reactor):

@@ -16,7 +16,7 @@ from terminable.admin.answers import MISDIRECTED, Refused
 
 #: What balancers and supervisors ask without knowing any secret, and the page that asks its
 #: reader for it; none of them tells one.
-OPEN = frozenset([b"/live", b"/ready", b"/startup", b"/", b"/page.css", b"/page.js"])
+OPEN = frozenset([b"/live", b"/ready", b"/startup", b"/", b"/page.css", b"/page.js", b"/words.js"])
 
 #: What a browser says of a request that no page of somebody else has made (Fetch Metadata
 #: Request Headers, W3C, section 2.3).

@@ -5,7 +5,8 @@ The live connections, as somebody wants to see them.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from twisted.web import http
@@ -69,12 +70,13 @@ class Query:
             expected = "state, protocol, peer, limit, offset or sort"
             raise InvalidOption("query", unknown[0], expected)
 
-    def isPlain(self, stopping: bool) -> bool:
+    def isPlain(self, counted: bool) -> bool:
         """
-        Whether nothing has to be found out about a connection that is passed over: of a stop it
-        is known who is busy.
+        Whether nothing has to be found out about a connection that is passed over.
+
+        @param counted: whether it is known who is busy.
         """
-        known = self.state is None or (self.state == _BUSY and stopping)
+        known = self.state is None or (self.state == _BUSY and counted)
         anybody = self.protocol is None and self.choice.peer is None
         return known and anybody and self.sort == "age"
 
@@ -87,6 +89,8 @@ class Listing:
     def __init__(self, watched: Watched, query: Query) -> None:
         self._watched = watched
         self._query = query
+        # A stop knows who is busy, as soon as it has looked at everybody.
+        self._counted = watched.stopping and not watched.counting
         self._found: list[tuple[Any, Any, Any]] = []
         self._rows: list[str] = []
 
@@ -98,7 +102,7 @@ class Listing:
         if not watched.stopping:
             await watched.census.fresh()
         chosen = self._candidates()
-        if not query.isPlain(watched.stopping):
+        if not query.isPlain(self._counted):
             await watched.work.each(chosen, self._look)
             if query.sort != "age":
                 self._found.sort(key=lambda found: found[0])
@@ -106,7 +110,8 @@ class Listing:
         page = chosen[query.offset : query.offset + query.limit]
         await watched.work.each(page, self._tell)
         busy, idle = watched.counts()
-        head = json.dumps({"total": len(chosen), "busy": busy, "idle": idle})
+        counts = {"total": len(chosen), "busy": busy, "idle": idle}
+        head = json.dumps({"pid": os.getpid(), **counts})
         # Ten thousand at once would be felt by those whom this server is for.
         rows = ",\n".join(self._rows)
         return Answer(http.OK, f'{head[:-1]}, "connections": [\n{rows}]}}\n'.encode())
@@ -119,12 +124,18 @@ class Listing:
         if state is None:
             return census.live()
         if self._watched.stopping:
-            if state != _BUSY:
+            if state != _BUSY or not self._counted:
                 return census.live()
-            busy = [(gate, key) for gate in census.gates() for key in gate.ledger.busyKeys()]
-            return sorted(busy, key=lambda item: item[0].ledger.live[item[1]])
+            return sorted(self._busy(), key=lambda item: item[0].ledger.live[item[1]])
         states = census.states
         return [(gate, key) for gate, key in census.live() if states.get(key) == state]
+
+    def _busy(self) -> Iterator[tuple[Any, Any]]:
+        for gate in self._watched.census.gates():
+            waiting = gate.waiting()
+            for key in gate.ledger.busyKeys():
+                if key not in waiting:
+                    yield gate, key
 
     def _look(self, item: tuple[Any, Any]) -> None:
         gate, transport = item

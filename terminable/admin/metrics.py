@@ -11,7 +11,7 @@ import math
 import queue
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -24,20 +24,18 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+from prometheus_client.core import Metric
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python import threadable
 
+from terminable.admin.families import family, many, one
+from terminable.admin.spooled import SpoolMetrics
 from terminable.admin.tally import BUCKETS, CHOSEN, OPENED, Tally
 from terminable.admin.watched import Watched
-from terminable.admin.words import STATES, stateOf
+from terminable.admin.words import STATES, WAITING, stateOf
 from terminable.admin.work import Work
+from terminable.admission.refusing import REASONS
 from terminable.policy.ledger import Outcome, State
 from terminable.policy.phases import Phase
 from terminable.tracking import internals, sockets
@@ -59,6 +57,7 @@ class Count:
     What connections are doing.
 
     @ivar states: how many there are, by what they are doing and their protocol's name.
+    @ivar held: how many are held back by a limit.
     @ivar requests: how many requests, messages and commands are in flight.
     @ivar oldest: when the busy one was opened that was opened first; C{None} if there is none.
     """
@@ -69,6 +68,7 @@ class Count:
         """
         self._protocols = protocols
         self.states: Counter[tuple[str, str]] = Counter()
+        self.held = 0
         self.requests = 0
         self.oldest: float | None = None
 
@@ -84,6 +84,7 @@ class Count:
         connection = gate.drain.roll.connection(transport)
         state = stateOf(connection)
         self.states[state, self._named(connection.protocolName)] += 1
+        self.held += state != WAITING and connection.isHeld()
         if state == State.BUSY.value:
             channel = internals.httpChannel(connection.protocol)
             self.requests += len(channel.streams) if internals.isHTTP2(channel) else 1
@@ -107,17 +108,23 @@ class TerminatorMetrics:
     """
 
     def __init__(
-        self, terminator: Any, tally: Tally | None = None, work: Work | None = None
+        self,
+        terminator: Any,
+        tally: Tally | None = None,
+        work: Work | None = None,
+        spools: Sequence[Any] = (),
     ) -> None:
         """
         @param terminator: a L{terminable.Terminator}.
         @param tally: what adds up its accounts; by default, one that begins now.
         @param work: what counts, among other things; by default, nothing else.
+        @param spools: each a L{terminable.spool.Spool}, whose items are counted too.
         """
         self._terminator = terminator
         self._reactor = terminator.reactor
         self._tally = Tally(terminator) if tally is None else tally
         self._work = Work(terminator.reactor) if work is None else work
+        self._spools = SpoolMetrics(terminator.reactor, spools)
         self._protocols: set[str] = set()
         self._found: Count | None = None
         self._until = -1.0
@@ -136,7 +143,7 @@ class TerminatorMetrics:
     def _servers(self) -> list[Any]:
         return [*self._terminator.generations, self._terminator]
 
-    def _items(self) -> list[tuple[Any, Any]]:
+    def _connections(self) -> list[tuple[Any, Any]]:
         gates = [server.gate for server in self._servers()]
         return [(gate, transport) for gate in gates for transport in gate.ledger]
 
@@ -151,11 +158,13 @@ class TerminatorMetrics:
         waiting: Deferred[None] = Deferred()
         self._counting.append(waiting)
         if len(self._counting) == 1:
-            count = Count(self._protocols)
-            self._work.each(self._items(), count.look).addCallback(self._over, count)
+            Deferred.fromCoroutine(self._countAll())
         return waiting
 
-    def _over(self, took: float, count: Count) -> None:
+    async def _countAll(self) -> None:
+        count = Count(self._protocols)
+        took = await self._work.each(self._connections(), count.look)
+        await self._spools.ask()
         self._found = count
         # Looking is to be a small part of the time, whoever asks how often.
         self._until = self._reactor.seconds() + max(FRESH, TIMES * took)
@@ -166,7 +175,7 @@ class TerminatorMetrics:
     def _count(self) -> Count:
         if self._found is None or self._reactor.seconds() >= self._until:
             self._found = Count(self._protocols)
-            for item in self._items():
+            for item in self._connections():
                 self._found.look(item)
         return self._found
 
@@ -176,7 +185,7 @@ class TerminatorMetrics:
         """
         @return: the names that L{collect} uses, with no numbers.
         """
-        return [_family(name) for name in _FAMILIES]
+        return [family(name) for name in self._spools.names()]
 
     def collect(self) -> Iterable[Metric]:
         """
@@ -211,23 +220,30 @@ class TerminatorMetrics:
         throttled = {name: getattr(throttle, name) for name in ("held", "refused", "disconnected")}
         left = terminator.progress().left if terminator.phase.stopping else None
         version = getattr(sys.modules["terminable"], "__version__", "")
-        yield _one("build_info", 1, version)
-        yield _many("phase", phases)
+        yield one("build_info", 1, version)
+        yield many("phase", phases)
         yield self._states(count)
-        yield _many("phase_connections", self._phases())
-        yield _one("requests_in_flight", count.requests)
-        yield _one("oldest_busy_seconds", oldest)
-        yield _one("opened", totals[OPENED])
-        yield _many("ended", ended)
-        yield _one("drained", totals[CHOSEN])
-        yield _one("draining_connections", len(terminator.gate.drain.roll.chosen))
-        yield _one("draining_generations", len(terminator.generations))
-        yield _one("waiting", terminator.waiting)
-        yield _one("accept_queue", sum(map(_queued, terminator.ports.listeners)))
-        yield _many("throttled", throttled)
-        yield _one("longest_turn_seconds", terminator.longestTurn)
-        yield _one("time_left_seconds", math.inf if left is None else left)
+        yield many("phase_connections", self._phases())
+        yield one("requests_in_flight", count.requests)
+        yield one("oldest_busy_seconds", oldest)
+        yield one("opened", totals[OPENED])
+        yield many("ended", ended)
+        yield one("drained", totals[CHOSEN])
+        yield one("draining_connections", len(terminator.gate.drain.roll.chosen))
+        yield one("draining_generations", len(terminator.generations))
+        yield one("waiting", terminator.waiting)
+        yield many("refused", self._refused())
+        yield one("accept_queue", sum(map(_queued, terminator.ports.listeners)))
+        yield many("throttled", throttled)
+        yield one("throttled_connections", count.held)
+        yield from self._spools.collect()
+        yield one("longest_turn_seconds", terminator.longestTurn)
+        yield one("time_left_seconds", math.inf if left is None else left)
         yield self._stops()
+
+    def _refused(self) -> dict[str, int]:
+        room = self._terminator.room
+        return dict.fromkeys(REASONS, 0) if room is None else dict(room.refused)
 
     def _phases(self) -> dict[str, int]:
         phases = dict.fromkeys((phase.value for phase in Phase), 0)
@@ -236,100 +252,24 @@ class TerminatorMetrics:
         return phases
 
     def _states(self, count: Count) -> Any:
-        family = _family("connections")
+        found = family("connections")
         for protocol in sorted({protocol for _, protocol in count.states} | self._protocols):
             for state in STATES:
-                family.add_metric([state, protocol], count.states[state, protocol])
-        return family
+                found.add_metric([state, protocol], count.states[state, protocol])
+        return found
 
     def _stops(self) -> Any:
-        family = _family("stop_duration_seconds")
+        found = family("stop_duration_seconds")
         bounds = [*map(str, BUCKETS), "+Inf"]
-        family.add_metric(
+        found.add_metric(
             [], list(zip(bounds, accumulate(self._tally.stops), strict=True)), self._tally.seconds
         )
-        return family
+        return found
 
 
 def _queued(listener: Any) -> int:
     sock = getattr(listener.port, "socket", None)
     return 0 if sock is None else sockets.queued(sock)
-
-
-# -- what there is
-
-_GAUGE, _COUNTER, _HISTOGRAM = GaugeMetricFamily, CounterMetricFamily, HistogramMetricFamily
-
-#: The metrics by their names without C{terminable_}: kind, meaning, labels.
-_FAMILIES: dict[str, tuple[Any, str, tuple[str, ...]]] = {
-    "build_info": (_GAUGE, "Always 1.", ("version",)),
-    "phase": (_GAUGE, "1 for the phase in which the server is, 0 for the others.", ("phase",)),
-    "connections": (
-        _GAUGE,
-        "Live connections, by what they are doing and their protocol's class.",
-        ("state", "protocol"),
-    ),
-    "phase_connections": (
-        _GAUGE,
-        "Live connections, by the phase of their generation.",
-        ("phase",),
-    ),
-    "requests_in_flight": (
-        _GAUGE,
-        "Streams of HTTP/2, and one for each other busy connection.",
-        (),
-    ),
-    "oldest_busy_seconds": (
-        _GAUGE,
-        "Age of the oldest busy connection; 0 if none is busy.",
-        (),
-    ),
-    "opened": (_COUNTER, "Connections that were accepted.", ()),
-    "ended": (
-        _COUNTER,
-        "Connections that are over: before a stop began, or in it idle, finished, left, aborted.",
-        ("outcome",),
-    ),
-    "drained": (_COUNTER, "Connections that were drained while others stayed.", ()),
-    "draining_connections": (_GAUGE, "Connections that are being drained while others stay.", ()),
-    "draining_generations": (_GAUGE, "Older generations that are still draining.", ()),
-    "waiting": (_GAUGE, "Connections that wait to be admitted.", ()),
-    "accept_queue": (_GAUGE, "Connections in the queues of the ports, not accepted yet.", ()),
-    "throttled": (
-        _COUNTER,
-        "How often a limit held a connection, refused a message, disconnected a peer.",
-        ("what",),
-    ),
-    "longest_turn_seconds": (
-        _GAUGE,
-        "Most processor time that a turn of the reactor was spent on draining.",
-        (),
-    ),
-    "time_left_seconds": (
-        _GAUGE,
-        "Time until the deadline of the stop; infinite if there is none.",
-        (),
-    ),
-    "stop_duration_seconds": (_HISTOGRAM, "How long stops took.", ()),
-}
-
-
-def _family(name: str) -> Any:
-    kind, text, labels = _FAMILIES[name]
-    return kind(f"terminable_{name}", text, labels=labels)
-
-
-def _one(name: str, value: float, *labels: str) -> Any:
-    family = _family(name)
-    family.add_metric(labels, value)
-    return family
-
-
-def _many(name: str, values: dict[str, int]) -> Any:
-    family = _family(name)
-    for label, value in values.items():
-        family.add_metric([label], value)
-    return family
 
 
 # -- for the admin door
@@ -342,7 +282,9 @@ class _Door:
 
     def __init__(self, watched: Watched) -> None:
         self.registry = CollectorRegistry()
-        self.metrics = TerminatorMetrics(watched.terminator, watched.tally, watched.work)
+        self.metrics = TerminatorMetrics(
+            watched.terminator, watched.tally, watched.work, watched.spools
+        )
         self.metrics.register(self.registry)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)

@@ -7,11 +7,21 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from terminable.admin.actions import MOST_PID
 from terminable.admin.listing import LIMIT, MOST, SORTS
 from terminable.admin.schemas import SCHEMAS, Schema, count, listOf, named, seconds, shape, text
 from terminable.admin.words import STATES
 
 _JSON = "application/json"
+
+_PID = {
+    "pid": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": MOST_PID,
+        "description": "the process that is meant: if another one answers, nothing is done (409)",
+    }
+}
 
 _GRACE = {"gracePeriod": seconds("seconds from now until stragglers are aborted")}
 
@@ -26,21 +36,23 @@ _DRAIN = {
     "peer": text("the IP address or network that they come from"),
     "port": {
         "type": ["integer", "string"],
+        "minimum": 1,
+        "maximum": 0xFFFF,
+        "minLength": 1,
         "description": "the number of the TCP port that they came by, or a UNIX socket's path",
     },
     "ids": listOf(text("the id of a connection"), "these connections"),
     **_GRACE,
 }
 
-#: What can be asked for: a summary, what may be given, and the statuses of success and of
-#: refusal.
-_ACTIONS: dict[str, tuple[str, dict[str, Schema], int, tuple[int, ...]]] = {
-    "/terminate": ("End politely.", _GRACE, 202, ()),
-    "/abort": ("End at once.", {}, 202, ()),
-    "/suspend": ("Let the ports go away for a while; connections live on.", {}, 200, (409,)),
-    "/resume": ("Have the ports back.", {}, 200, (409,)),
-    "/drain": ("Drain some connections, and go on with the others.", _DRAIN, 202, (409,)),
-    "/upgrade": ("Have a successor of this process take over.", {}, 202, (409,)),
+#: What can be asked for: a summary, what may be given, and the status of success.
+_ACTIONS: dict[str, tuple[str, dict[str, Schema], int]] = {
+    "/terminate": ("End politely.", _GRACE, 202),
+    "/abort": ("End at once.", {}, 202),
+    "/suspend": ("Let the ports go away for a while; connections live on.", {}, 200),
+    "/resume": ("Have the ports back.", {}, 200),
+    "/drain": ("Drain some connections, and go on with the others.", _DRAIN, 202),
+    "/upgrade": ("Have a successor of this process take over.", {}, 202),
 }
 
 _WHY = {
@@ -50,7 +62,7 @@ _WHY = {
     404: "there is nothing at this path",
     405: "this path has other methods",
     408: "the request took too long to come",
-    409: "the server cannot do that now",
+    409: "the server cannot do that now, or another process was meant",
     413: "the body is too long",
     415: "the body is no JSON",
     421: "the host is not ours",
@@ -137,9 +149,8 @@ def _reads() -> dict[str, Any]:
     }
 
 
-def _acting(
-    summary: str, given: dict[str, Schema], success: int, more: tuple[int, ...]
-) -> dict[str, Any]:
+def _acting(summary: str, given: dict[str, Schema], success: int) -> dict[str, Any]:
+    given = {**given, **_PID}
     schema = shape(given, optional=tuple(given))
     header = {"name": "X-Terminable", "in": "header", "required": False}
     wanted = {"description": "1, at a TCP port without credentials", "schema": {"const": "1"}}
@@ -150,7 +161,7 @@ def _acting(
             "requestBody": {"required": False, "content": {_JSON: {"schema": schema}}},
             "responses": {
                 str(success): _told("begun, or done", "Status"),
-                **_refusals(400, 401, 403, 408, 413, 415, 421, *more),
+                **_refusals(400, 401, 403, 408, 409, 413, 415, 421),
             },
         }
     }

@@ -20,7 +20,6 @@ from twisted.internet.endpoints import (
     serverFromString,
 )
 from twisted.internet.interfaces import IStreamServerEndpoint
-from twisted.internet.protocol import Factory
 
 from terminable.admin.certified import certified
 from terminable.admin.guard import isLoopback
@@ -29,7 +28,7 @@ from terminable.content import reasonOf
 from terminable.endpoints import TerminableEndpoint
 from terminable.errors import InvalidOption
 from terminable.handover.offered import withReactor
-from terminable.preflight import TriedPort, cannotListen
+from terminable.preflight import TriedPort, cannotListen, listened
 
 #: What is expected of an endpoint that everybody could reach.
 CREDENTIALS = (
@@ -172,14 +171,10 @@ def placeOf(reactor: Any, endpoint: str | IStreamServerEndpoint) -> Place | None
         raise ValueError("the door of a server does not end by itself")
     if isinstance(endpoint, AdoptedStreamServerEndpoint):
         trial = endpoint
-    if isinstance(trial, AdoptedStreamServerEndpoint):
-        # To listen would close the descriptor, which is needed once more.
-        noting.adoptStreamPort(trial.fileno, trial.addressFamily, None)
-    elif trial is not None and not _adopts(trial):
-        problems: list[Any] = []
-        trial.listen(Factory()).addErrback(problems.append)
-        if problems:
-            problems[0].raiseException()
+    plain = isinstance(trial, AdoptedStreamServerEndpoint) or not _adopts(trial)
+    failure = listened(noting, trial) if trial is not None and plain else None
+    if failure is not None:
+        failure.raiseException()
     return noting.noted
 
 

@@ -87,7 +87,8 @@ _STREAM = shape({"id": count("its number"), "doing": text("its method and path")
 
 _CONNECTION = shape(
     {
-        "id": text("what it is called, for as long as it lives"),
+        "id": text("what it is called by its process, for as long as it lives"),
+        "pid": count("the number of its process"),
         "peer": text("the other end"),
         "local": text("our end"),
         "protocol": text("the class of the application's protocol"),
@@ -159,6 +160,7 @@ _STATUS = shape(
         "busy": count("connections with something in flight"),
         "idle": count("the other connections"),
         "waiting": count("connections that wait to be admitted, which are not among these"),
+        "counting": truth("whether the count of a stop goes on, and idle are also busy ones"),
         "left": orNull(seconds("until stragglers are aborted; null without a deadline")),
         "deadline": orNull(seconds("when that will be, in seconds since 1970")),
         "oldest": orNull(named("Connection")),
@@ -195,6 +197,7 @@ SCHEMAS = {
     "Status": _STATUS,
     "Connections": shape(
         {
+            "pid": count("the number of the process that answers"),
             "total": count("how many there are that were asked for"),
             "busy": count("of all connections, those with something in flight"),
             "idle": count("of all connections, the others"),

@@ -23,6 +23,9 @@ MOST = 100
 STOPPING = 1.0
 SERVING = 5.0
 
+#: The same while the busy ones are still being counted.
+COUNTING = 0.1
+
 #: How many events may wait for a watcher that takes none; with one more, it is dropped.
 QUEUE = 16
 
@@ -177,6 +180,8 @@ class Stream:
     def _next(self) -> None:
         self._stop()
         interval = STOPPING if self._watched.stopping else SERVING
+        if self._watched.counting:
+            interval = COUNTING
         self._call = self._reactor.callLater(interval, self._tick)
 
     def _stop(self) -> None:

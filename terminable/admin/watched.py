@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -46,6 +46,7 @@ class Watched:
     @ivar census: what connections are doing.
     @ivar tally: what has become of connections.
     @ivar names: what connections are called.
+    @ivar spools: each a L{terminable.spool.Spool} whose items are among the metrics.
     @ivar report: what the stop came to; C{None} before its end.
     @ivar upgrade: how the last upgrade that was asked for at the door stands: C{None},
         C{"under way"}, C{"done"}, or C{"failed: ..."}.
@@ -59,6 +60,7 @@ class Watched:
         health: Health | None = None,
         leave: Callable[[], object] = lambda: None,
         name: str | None = None,
+        spools: Sequence[Any] = (),
         now: Callable[[], float] = time.time,
     ) -> None:
         """
@@ -67,6 +69,7 @@ class Watched:
         @param leave: what ends the process, such as C{reactor.stop}; by default, only the
             terminator ends, and the process is somebody else's.
         @param name: what the server is called; by default, as its machine.
+        @param spools: what C{/metrics} tells of, beside connections.
         @param now: tells what time it is, in seconds since 1970.
         """
         self.reactor = reactor
@@ -77,6 +80,7 @@ class Watched:
         self.census = Census(reactor, terminator, self.work)
         self.tally = Tally(terminator)
         self.names = Names()
+        self.spools = list(spools)
         self.report: Report | None = None
         self.upgrade: str | None = None
         self._name = socket.gethostname() if name is None else name
@@ -128,6 +132,13 @@ class Watched:
         Whether a stop is under way.
         """
         return bool(self.terminator.phase.stopping)
+
+    @property
+    def followed(self) -> Any:
+        """
+        What has the ports that a successor is given.
+        """
+        return self.terminator
 
     # -- who wants to know
 
@@ -223,6 +234,7 @@ class Watched:
             "busy": busy,
             "idle": idle,
             "waiting": terminator.waiting,
+            "counting": self.counting,
             "left": None if left is None else round(left, 3),
             "deadline": None if left is None else round(self._now() + left, 3),
             "oldest": self._oldest(),
@@ -245,11 +257,16 @@ class Watched:
             admitted are neither.
         """
         progress = self.terminator.progress()
-        waiting = self.terminator.waiting
         live = progress.busy + progress.idle
-        busy = progress.busy - waiting if self.stopping else self.census.busy
-        busy = max(0, min(busy, live - waiting))
-        return busy, max(0, live - waiting - busy)
+        busy = progress.busy if self.stopping else min(self.census.busy, live)
+        return busy, live - busy
+
+    @property
+    def counting(self) -> bool:
+        """
+        Whether a stop has just begun, and some who are busy are still counted as idle.
+        """
+        return self.stopping and bool(self.terminator.progress().counting)
 
     def _oldest(self) -> dict[str, Any] | None:
         if self.stopping:
@@ -271,8 +288,9 @@ class Watched:
             return known
         found = None
         for gate in self.census.gates():
-            live = gate.ledger.live
-            first = min(gate.ledger.busyKeys(), key=live.__getitem__, default=None)
+            live, waiting = gate.ledger.live, gate.waiting()
+            busy = (key for key in gate.ledger.busyKeys() if key not in waiting)
+            first = min(busy, key=live.__getitem__, default=None)
             if first is not None and (found is None or live[first] < found.openedAt):
                 found = gate.drain.roll.connection(first)
         self._found = (found, now)

@@ -7,6 +7,7 @@ Points in time are seconds since 1970, lengths of time are seconds, amounts are 
 from __future__ import annotations
 
 import itertools
+import os
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -77,6 +78,7 @@ def connectionWords(name: str, connection: Connection, now: float, state: str) -
     host = connection.hostAddress
     told: dict[str, Any] = {
         "id": name,
+        "pid": os.getpid(),
         "peer": connection.peer,
         "local": "" if host is None else addressText(host),
         "protocol": connection.protocolName,

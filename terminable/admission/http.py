@@ -125,7 +125,7 @@ class RefusingSite(Site):
         """
         What stands for a channel until ALPN has chosen.
         """
-        return internals.GenericHTTPProtocol(RefusingChannel())
+        return internals.GENERIC_HTTP.load()(RefusingChannel())
 
     def log(self, request: Any) -> None:
         """

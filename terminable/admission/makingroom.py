@@ -8,14 +8,17 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
-from terminable.drainers.web import WebDrainer
-from terminable.draining import AT_LEAST, ROUND_TRIPS
 from terminable.policy.ledger import State
+from terminable.roll import AT_LEAST, ROUND_TRIPS
 from terminable.tracking import sockets
+from terminable.tracking.known import Known
 from terminable.tracking.layers import socketOf, unreadIn
 
 #: For how many seconds somebody who has not asked for anything may keep his place.
 SPEECHLESS = 1.0
+
+#: How connections end on which C{twisted.web} speaks.
+_WEB = Known("terminable.drainers.web", "WebDrainer")
 
 #: How many connections to look at in one turn of the reactor.
 _LOOKS = 200
@@ -56,7 +59,7 @@ def _isIdle(gate: Any, transport: Any, age: float) -> bool:
     if not gate.mayLetGo(transport):
         return False
     connection = gate.drain.roll.connection(transport)
-    if not isinstance(connection.drainer, WebDrainer):
+    if not _WEB.made(connection.drainer):
         return False
     state = connection.state()
     if state not in (State.IDLE, State.NEW, State.OPENING) or unreadIn(transport, connection.tls):

@@ -23,21 +23,20 @@ _log = Logger()
 class Saying(Protocol):
     """
     Says one thing, and loses the connection.
+
+    @ivar text: what; nothing if it is empty.
     """
 
     def __init__(self, text: bytes = b"") -> None:
-        """
-        @param text: what to say; nothing if it is empty.
-        """
-        self._text = text
+        self.text = text
 
     def connectionMade(self) -> None:
         """
         Say it.
         """
         transport: Any = self.transport
-        if self._text:
-            transport.write(self._text)
+        if self.text:
+            transport.write(self.text)
         transport.loseConnection()
 
 

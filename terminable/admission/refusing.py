@@ -8,12 +8,17 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from terminable.admission.refusals import refusalOf
+from terminable.admission.refusals import Saying, refusalOf
 from terminable.policy.admission import Admission
 from terminable.tracking.waiting import Waiting
 
 #: How long somebody may take to hear that he is refused, in seconds.
 PATIENCE = 5.0
+
+#: Why somebody is refused: the queue is full, or that of his peer; he has waited too long;
+#: the server stops.
+REASONS = ("full", "peer", "late", "stop")
+FULL, PEER, LATE, STOP = REASONS
 
 _log = Logger()
 
@@ -44,6 +49,8 @@ class Refusing:
             return False
         retryAfter = self._settings.retryAfter
         refusal = refusalOf(waiting.factory, waiting.address, retryAfter, self._reactor)
+        if isinstance(refusal, Saying) and not refusal.text:
+            waiting.unheard()
         self._calls[waiting.bottom] = self._reactor.callLater(PATIENCE, waiting.abort)
         try:
             waiting.speak(refusal)

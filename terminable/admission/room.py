@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from terminable import events
 from terminable.admission.doors import Doors
 from terminable.admission.makingroom import idleAmong
-from terminable.admission.refusing import Refusing
+from terminable.admission.refusing import FULL, LATE, PEER, REASONS, STOP, Refusing
 from terminable.errors import InvalidOption
 from terminable.policy.admission import Admission
 from terminable.policy.lobby import Lobby, Verdict
@@ -49,6 +49,7 @@ class Room:
 
     @ivar settings: how many, and what becomes of the others.
     @ivar doors: what is asked before somebody is accepted.
+    @ivar refused: how many were refused, by one of L{REASONS}, in words or without.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Room:
         @param crowd: called with whether nobody is to be accepted.
         """
         self.settings = settings
+        self.refused = dict.fromkeys(REASONS, 0)
         self._reactor = reactor
         self._until = until
         self._lobby: Lobby[Any] = Lobby(settings)
@@ -85,6 +87,13 @@ class Room:
         How many connections wait.
         """
         return self._lobby.waiting
+
+    def waitingAt(self, gate: Any) -> list[Any]:
+        """
+        @param gate: who records connections.
+        @return: the transports of those of them that wait.
+        """
+        return [key for key, each in self._waiting.items() if each.gate is gate]
 
     @property
     def inside(self) -> int:
@@ -108,15 +117,16 @@ class Room:
             self._look()
         now = self._reactor.seconds()
         peer = peerOf(waiting.host, self.settings.prefixes)
+        most, before = self.settings.perPeerQueue, self._lobby.waitingOf(peer)
         verdict, loser = self._lobby.arrive(key, peer, now)
         if verdict is Verdict.ADMITTED:
             self._admit(waiting)
         elif verdict is Verdict.WAITS:
             self._wait(waiting)
             if loser is not None:
-                self._turnAway(self._waiting.pop(loser))
+                self._turnAway(self._waiting.pop(loser), FULL)
         else:
-            self._turnAway(waiting)
+            self._turnAway(waiting, FULL if most is None or before < most else PEER)
         self._arrange()
 
     def _wait(self, waiting: Waiting) -> None:
@@ -246,25 +256,25 @@ class Room:
         if waiting.gone or not waiting.gate.accepting:
             self._lobby.left(waiting.bottom)
             self._pumpLater()
-            self._lose(waiting)
+            self.refused[STOP] += not waiting.gone
+            (waiting.lose if waiting.gone else waiting.dismiss)()
         else:
             self._admit(waiting)
 
     # -- they are refused
 
-    def _turnAway(self, waiting: Waiting) -> None:
+    def _turnAway(self, waiting: Waiting, why: str) -> None:
         """
         Somebody cannot be served, and does not wait any more.
         """
         if waiting.gone:
-            self._lose(waiting)
-        elif self.settings.full == "reset":
+            waiting.lose()
+            return
+        self.refused[why] += 1
+        if self.settings.full == "reset":
             waiting.abort()
         elif not self._refusing.refuse(waiting):
-            self._lose(waiting)
-
-    def _lose(self, waiting: Waiting) -> None:
-        waiting.lose()
+            waiting.dismiss()
 
     def stopping(self, waiting: Waiting) -> None:
         """
@@ -273,10 +283,7 @@ class Room:
         if self.settings.atStop != "refuse" or waiting.bottom not in self._waiting:
             return
         if not self.refuseNow(waiting):
-            if self.settings.full == "reset":
-                waiting.abort()
-            else:
-                self._lose(waiting)
+            (waiting.abort if self.settings.full == "reset" else waiting.dismiss)()
 
     def refuseNow(self, waiting: Waiting) -> str:
         """
@@ -287,6 +294,7 @@ class Room:
         if self._waiting.pop(waiting.bottom, None) is None:
             return ""
         self._lobby.left(waiting.bottom)
+        self.refused[STOP] += 1
         self._arrange()
         speaks = self.settings.full != "reset" and self._refusing.refuse(waiting)
         return "refused" if speaks else ""
@@ -316,7 +324,7 @@ class Room:
         self._timer = None
         now = self._reactor.seconds()
         for key in self._lobby.expired(now):
-            self._turnAway(self._waiting.pop(key))
+            self._turnAway(self._waiting.pop(key), LATE)
         for key in self._lobby.overstayed(now):
             self._end(key)
         if self._lobby.waiting:
@@ -338,8 +346,7 @@ class Room:
         # Whoever does not even end then holds nobody up.
         self._ending[key] = self._reactor.callLater(GIVE_UP, self._forget, key)
         if key in gate.ledger:
-            end = getattr(key, "abortConnection", None) or key.loseConnection
-            end()
+            gate.abort(key)
         if isinstance(done, Deferred):
             done.cancel()
 

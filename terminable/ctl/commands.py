@@ -5,6 +5,7 @@ Each command, carried out.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -48,10 +49,14 @@ class Session:
         @raise Refused: the server will not.
         @raise Unreachable: it cannot be reached.
         """
-        for kind, do in _DEEDS:
-            if isinstance(command, kind):
-                return await do(self, command)
-        return await self._tell(command)
+        do = next((do for kind, do in _DEEDS if isinstance(command, kind)), Session._tell)
+        try:
+            return await do(self, command)
+        except Refused as problem:
+            if problem.status != HTTPStatus.BAD_REQUEST:
+                raise
+            # What cannot be meant was typed here.
+            raise Refused(given.asTyped(problem.reason), problem.status) from None
 
     async def _tell(self, command: given.Command) -> int:
         """
@@ -97,8 +102,7 @@ class Session:
         """
         if not command["wait"]:
             return await self._tell(command)
-        end = End(self.door)
-        status = await end.after(lambda: self.door.post(str(command.path), command.body()))
+        status = await End(self.door).after(lambda seen: self._ask(command, seen))
         report = status["report"]
         if self.paper.json:
             self.paper.value(status)
@@ -107,17 +111,42 @@ class Session:
                 self.paper.line(line)
         return STRAGGLERS if report.get("aborted") else DONE
 
+    async def _ask(self, command: given.Deed, seen: Told) -> Told:
+        """
+        @param seen: how the server stood. If another process answers by now, it is left alone.
+        """
+        whom = {} if seen.get("pid") is None else {"pid": seen["pid"]}
+        return await self.door.post(str(command.path), {**whom, **command.body()})
+
     async def _upgrade(self, command: given.Upgrade) -> int:
         if not command["wait"]:
             return await self._tell(command)
         before = await self.door.get("/status")
-        await self.door.post(str(command.path), {})
+        await self._ask(command, before)
         status = await self._successor(before.get("pid"), command["within"])
         if self.paper.json:
             self.paper.value(status)
         else:
             pids = plain(status.get("pid")), plain(before.get("pid"))
             self.paper.line("process {} serves instead of {}".format(*pids))
+        return DONE
+
+    async def _restart(self, command: given.Restart) -> int:
+        if not command["wait"]:
+            return await self._tell(command)
+        status = await self._ask(command, await self.door.get("/status"))
+        until = self.reactor.seconds() + command["within"]
+        while status.get("restart") == "under way":
+            if self.reactor.seconds() >= until:
+                raise Refused(f"not all are replaced after {command['within']:g} s")
+            await deferLater(self.reactor, PAUSE)
+            status = await self.door.get("/status")
+        if status.get("restart") != "done":
+            raise Refused(f"restart {plain(status.get('restart'))}")
+        if self.paper.json:
+            self.paper.value(status)
+        else:
+            self.paper.line("all workers are replaced")
         return DONE
 
     async def _successor(self, pid: object, within: float) -> Told:
@@ -151,11 +180,11 @@ class End:
         self._status: Told | None = None
         self._heard: Deferred[None] = Deferred()
 
-    async def after(self, ask: Callable[[], Awaitable[object]]) -> Told:
+    async def after(self, ask: Callable[[Told], Awaitable[object]]) -> Told:
         """
         Ask for it when whatever comes of it can no longer be missed.
 
-        @param ask: asks for it.
+        @param ask: asks for it; called with how the server stands.
         @return: how the server stands in the end, with its report.
         @raise Unreachable: it was lost before its report.
         """
@@ -170,9 +199,9 @@ class End:
             raise Unreachable("the server was lost before its report")
         return self._status
 
-    async def _asked(self, ask: Callable[[], Awaitable[object]]) -> None:
+    async def _asked(self, ask: Callable[[Told], Awaitable[object]]) -> None:
         try:
-            await ask()
+            await ask(self._status or {})
         except Unreachable:
             # It may have ended over it.
             if self._status is None or not self._status.get("report"):
@@ -201,5 +230,6 @@ _DEEDS: tuple[tuple[type[given.Command], Callable[[Session, Any], Awaitable[int]
     (given.Connections, Session._connections),
     (given.Watch, Session._watch),
     (given.Abort, Session._end),
+    (given.Restart, Session._restart),
     (given.Upgrade, Session._upgrade),
 )

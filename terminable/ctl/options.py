@@ -10,7 +10,7 @@ from typing import Any
 from twisted.python.usage import UsageError
 
 from terminable.ctl.address import Address, addressOf
-from terminable.ctl.agents import Credentials, authorityIn, certificateIn, tokenIn
+from terminable.ctl.credentials import Credentials, authorityIn, certificateIn, tokenIn
 from terminable.ctl.orders import ANSWER, COMMANDS, NAME, Command, Common, number
 from terminable.errors import InvalidOption
 

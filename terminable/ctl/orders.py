@@ -5,12 +5,14 @@ The options of each command.
 from __future__ import annotations
 
 import math
+import os
 import sys
 from typing import Any
 
 from twisted.python.usage import Options as UsageOptions
 
 from terminable.ctl import outcomes
+from terminable.ctl.address import LONGEST
 from terminable.errors import InvalidOption
 
 #: How the command is called.
@@ -23,6 +25,9 @@ UPGRADE = 75.0
 
 #: The most seconds that can be meant.
 _LONGEST = 1e9
+
+#: The greatest number of a port.
+MOST_PORT = 0xFFFF
 
 
 def number(
@@ -54,6 +59,33 @@ def whole(option: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise InvalidOption(option, text, "a whole number from 0")
     return int(text)
+
+
+def portOf(option: str, text: str) -> int | str:
+    """
+    @raise InvalidOption: nobody can listen there.
+    """
+    if text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) <= MOST_PORT:
+        return int(text)
+    if text.isdecimal() or not 0 < len(os.fsencode(text)) <= LONGEST:
+        expected = f"a port number from 1 to {MOST_PORT}, or the path of a UNIX socket"
+        raise InvalidOption(option, text, expected)
+    return text
+
+
+#: What the server calls it, and what it is called here, where that is not the same.
+_OPTIONS = {"olderThan": "older-than", "ids": "id", "gracePeriod": "grace"}
+_SAME = ("percent", "peer", "port", "pid", "state", "protocol", "sort", "limit", "offset")
+
+
+def asTyped(reason: str) -> str:
+    """
+    @param reason: why the server cannot mean what it was sent, with the name of a field first.
+    @return: the same with the name of the option.
+    """
+    name, colon, rest = reason.partition(":")
+    option = _OPTIONS.get(name, name if name in _SAME else "")
+    return f"--{option}{colon}{rest}" if option and colon else reason
 
 
 class Common(UsageOptions):
@@ -174,7 +206,29 @@ class Connections(Command):
         self.parameters()
 
 
-class Drain(Command):
+class Deed(Command):
+    """
+    One command that changes something.
+    """
+
+    optParameters = [  # noqa: RUF012 - Twisted reads it from the class
+        ["pid", None, None, "Only if the server is still this process."],
+    ]
+
+    def body(self) -> dict[str, object]:
+        """
+        See L{Command.body}.
+        """
+        return {} if self["pid"] is None else {"pid": whole("--pid", self["pid"])}
+
+    def postOptions(self) -> None:
+        """
+        Check what can be checked here.
+        """
+        self.body()
+
+
+class Drain(Deed):
     """
     End some connections politely, and go on serving.
     """
@@ -207,7 +261,7 @@ class Drain(Command):
         """
         See L{Command.body}.
         """
-        body: dict[str, object] = {}
+        body = super().body()
         if self["percent"] is not None:
             expected = "a number from 0 to 100"
             body["percent"] = number("--percent", self["percent"], expected, 0, 100)
@@ -215,23 +269,16 @@ class Drain(Command):
             body["olderThan"] = seconds("--older-than", self["older-than"])
         if self["peer"] is not None:
             body["peer"] = self["peer"]
-        port = self["port"]
-        if port is not None:
-            body["port"] = whole("--port", port) if port.isdecimal() else port
+        if self["port"] is not None:
+            body["port"] = portOf("--port", self["port"])
         if self["ids"]:
             body["ids"] = self["ids"]
         if self["grace"] is not None:
             body["gracePeriod"] = seconds("--grace", self["grace"])
         return body
 
-    def postOptions(self) -> None:
-        """
-        Check what can be checked here.
-        """
-        self.body()
 
-
-class Abort(Command):
+class Abort(Deed):
     """
     End the server at once.
     """
@@ -260,17 +307,13 @@ class Terminate(Abort):
         """
         See L{Command.body}.
         """
-        grace = self["grace"]
-        return {} if grace is None else {"gracePeriod": seconds("--grace", grace)}
-
-    def postOptions(self) -> None:
-        """
-        Check what can be checked here.
-        """
-        self.body()
+        body = super().body()
+        if self["grace"] is not None:
+            body["gracePeriod"] = seconds("--grace", self["grace"])
+        return body
 
 
-class Suspend(Command):
+class Suspend(Deed):
     """
     Have the ports go away for a while.
     """
@@ -280,7 +323,7 @@ class Suspend(Command):
     longdesc = "Lets the ports go away, until resume; connections live on."
 
 
-class Resume(Command):
+class Resume(Deed):
     """
     Have them come back.
     """
@@ -290,7 +333,7 @@ class Resume(Command):
     longdesc = "Has the ports come back after suspend."
 
 
-class Upgrade(Command):
+class Upgrade(Deed):
     """
     Have another process take over.
     """
@@ -309,8 +352,22 @@ class Upgrade(Command):
         """
         Check what can be checked here.
         """
+        super().postOptions()
         text = self["within"]
         self["within"] = UPGRADE if text is None else seconds("--within", text)
+
+
+class Restart(Upgrade):
+    """
+    Replace the workers.
+    """
+
+    name = "restart"
+    path = "/restart"
+    longdesc = "Replaces the workers of a server that has some, one after the other."
+    optFlags = [  # noqa: RUF012 - Twisted reads it from the class
+        ["wait", "w", "Wait until all are replaced; exit with 1 if one could not be."],
+    ]
 
 
 COMMANDS: tuple[type[Command], ...] = (
@@ -323,4 +380,5 @@ COMMANDS: tuple[type[Command], ...] = (
     Suspend,
     Resume,
     Upgrade,
+    Restart,
 )

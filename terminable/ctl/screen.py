@@ -24,10 +24,10 @@ COLUMNS = (
     Column("DOING", whole=False),
 )
 
-#: Lines that are no stragglers: the head, two bars, a space, a line for titles, the foot.
-_AROUND = 8
+#: Lines that are neither stragglers nor bars: the head, a space, a line for titles, the foot.
+_AROUND = 6
 
-_COLOURS = {"busy": "yellow", "idle": "green"}
+_COLOURS = {"busy": "yellow", "idle": "green", "waiting": "blue"}
 _SERIOUS = {"aborting": "bold red", "serving": "bold green", "suspended": "bold magenta"}
 
 
@@ -58,7 +58,7 @@ class Picture:
             # Another process: another scale, and other connections.
             self._most, self.stragglers = 1, ()
         self.status, self._seen = status, now
-        self._most = max(self._most, _count(status, "busy"), _count(status, "idle"))
+        self._most = max(self._most, *(_count(status, name) for name in _COLOURS))
         if not _count(status, "busy"):
             self.stragglers = ()
 
@@ -87,10 +87,12 @@ class Picture:
             return
         yield self._head(status, passed)
         yield _text(_aside(status))
-        for name in ("busy", "idle"):
+        bars = [name for name in _COLOURS if name != "waiting" or status.get("waiting")]
+        for name in bars:
             yield self._bar(name, _count(status, name))
-        yield _text("")
-        rows = [_row(each, now - self._told) for each in self.stragglers[: self._room(height)]]
+        yield _text("still being counted" if status.get("counting") else "", "dim")
+        room = self._room(height - len(bars))
+        rows = [_row(each, now - self._told) for each in self.stragglers[:room]]
         if rows:
             yield tableOf(COLUMNS, rows, width)
         hidden = _count(status, "busy") - len(rows)
@@ -120,7 +122,7 @@ class Picture:
         from rich.table import Table
 
         table = Table.grid(expand=True, padding=(0, 1, 0, 0))
-        table.add_column(width=4)
+        table.add_column(width=7)
         table.add_column(width=7, justify="right")
         table.add_column(ratio=1)
         colour = _COLOURS[name]
@@ -145,8 +147,6 @@ def _aside(status: Told) -> str:
     What else there is to say, in one line.
     """
     told = []
-    if status.get("waiting"):
-        told.append(f"{status['waiting']} waiting")
     for generation in status.get("generations") or ():
         told.append(f"released: {counted(generation, 'busy', 'idle')}")
     if status.get("upgrade"):

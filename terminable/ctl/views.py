@@ -12,6 +12,7 @@ from terminable.ctl.columns import Column, Paper
 from terminable.ctl.words import (
     Told,
     briefly,
+    connections,
     counted,
     deed,
     joined,
@@ -68,7 +69,8 @@ def _statusRows(status: Told, local: Callable[[float], Any]) -> Iterator[tuple[s
         phase += time.strftime(" since %Y-%m-%d %H:%M:%S", local(since))
     yield "phase", phase
     yield "up for", seconds(status.get("uptime"))
-    yield "connections", counted(status, "busy", "idle", "waiting") or "-"
+    counts = [connections(status), counted(status, "waiting")]
+    yield "connections", ", ".join(filter(None, counts)) or "-"
     if status.get("left") is not None:
         yield "left", seconds(status["left"])
     if status.get("oldest"):
@@ -76,6 +78,7 @@ def _statusRows(status: Told, local: Callable[[float], Any]) -> Iterator[tuple[s
     for generation in status.get("generations") or ():
         told = f"{plain(generation.get('phase', '-'))}: {counted(generation, 'busy', 'idle')}"
         yield "released", told
+    yield from _workerRows(status)
     throttle = status.get("throttle") or {}
     if any(throttle.values()):
         yield "limits", counted(throttle, "held", "refused", "disconnected")
@@ -87,15 +90,34 @@ def _statusRows(status: Told, local: Callable[[float], Any]) -> Iterator[tuple[s
         yield "upgrade", plain(status["upgrade"])
 
 
+def _workerRows(status: Told) -> Iterator[tuple[str, str]]:
+    """
+    Who is there, where one door answers for several processes.
+    """
+    missing = status.get("missing") or ()
+    for worker in status.get("workers") or ():
+        told = counted(worker, "busy", "idle", "waiting")
+        silent = "no answer" if worker.get("pid") in missing else ""
+        state = f"{plain(worker.get('pid', '-'))} {plain(worker.get('state', '-'))}"
+        yield "worker", ", ".join(filter(None, [state, told, silent]))
+    if status.get("restarts"):
+        yield "crashed", f"{plain(status['restarts'])}, and replaced"
+    if status.get("restart"):
+        yield "restart", plain(status["restart"])
+
+
 def showConnections(paper: Paper, answer: Told) -> None:
     """
     Print a list of connections, and how many there are.
     """
-    connections: list[Told] = answer.get("connections") or []
-    if connections:
-        paper.table(CONNECTIONS, [row for each in connections for row in connectionRows(each)])
-    total = answer.get("total", len(connections))
-    paper.line(f"{len(connections)} of {total} shown; all: {counted(answer, 'busy', 'idle')}")
+    shown: list[Told] = answer.get("connections") or []
+    if shown:
+        paper.table(CONNECTIONS, [row for each in shown for row in connectionRows(each)])
+    line = f"{len(shown)} of {answer.get('total', len(shown))} shown; all: "
+    line += counted(answer, "busy", "idle")
+    if answer.get("pid") is not None:
+        line += f"; process {plain(answer['pid'])}"
+    paper.line(line)
 
 
 def connectionRows(connection: Told) -> Iterator[tuple[str, ...]]:

@@ -82,6 +82,17 @@ def counted(what: Told, *names: str) -> str:
     return ", ".join(f"{what[name]} {name}" for name in names if what.get(name) is not None)
 
 
+def connections(status: Told) -> str:
+    """
+    @return: how many there are: C{3 busy, 12 idle}; all together while a stop has not looked at
+        each of them.
+    """
+    if not status.get("counting"):
+        return counted(status, "busy", "idle")
+    known = [status.get("busy"), status.get("idle")]
+    return f"{sum(filter(_isNumber, known))} connections, still being counted"
+
+
 def deed(connection: Told) -> str:
     """
     What a connection is doing; what it is if that is nothing.
@@ -110,7 +121,7 @@ def oneLine(status: Told) -> str:
     """
     How a server stands: C{draining: 1 busy, 0 idle, 24.0 s left: GET /slow from ..., 2.5 s}.
     """
-    text = f"{plain(status.get('phase', 'unknown'))}: {counted(status, 'busy', 'idle')}"
+    text = f"{plain(status.get('phase', 'unknown'))}: {connections(status)}"
     if status.get("waiting"):
         text += f", {status['waiting']} waiting"
     if status.get("left") is not None:

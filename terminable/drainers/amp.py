@@ -213,7 +213,7 @@ class AMPDrainer(CallDrainer):
             # Without a tag nobody waits for an answer, nor could be told.
             if self.ending and ASK in box and box is not self.half:
                 with suppress(ProtocolSwitched, ConnectionLost):
-                    self._dispatcher.boxSender.sendBox(_error(box[ASK], TERMINATING, REFUSED))
+                    self._dispatcher.boxSender.sendBox(errorBox(box[ASK], TERMINATING, REFUSED))
                 return
             self.called()
         self._taken(box)
@@ -226,7 +226,7 @@ class AMPDrainer(CallDrainer):
         sender = self._dispatcher.boxSender
         try:
             for tag in tags:
-                sender.sendBox(_error(tag, TERMINATED, CUT))
+                sender.sendBox(errorBox(tag, TERMINATED, CUT))
         except (ProtocolSwitched, ConnectionLost):
             return False
         if tags:
@@ -306,7 +306,7 @@ class AMPDrainer(CallDrainer):
         return super().lastWord(retryAfter) if inner is None else str(inner.lastWord(retryAfter))
 
 
-def _error(tag: bytes, code: bytes, description: str) -> AmpBox:
+def errorBox(tag: bytes, code: bytes, description: str) -> AmpBox:
     """
     The answer to a call that has none.
     """

@@ -32,6 +32,7 @@ OURS = {
     "twisted.protocols.amp": "amp",
     "twisted.protocols.ftp": "ftp",
     "twisted.spread.pb": "pb",
+    "twisted.web.http": "web",
     "twisted.words.protocols.irc": "irc",
 }
 

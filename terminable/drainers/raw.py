@@ -27,8 +27,12 @@ class RawDrainer(NothingToSay):
     """
     Ends any protocol at all.
 
+    @cvar forgetful: whether nothing is kept here, and a drainer may be made anew at each look;
+        all others are kept, as L{terminable.IDrainer} promises.
     @ivar transport: what the protocol was given as its transport.
     """
+
+    forgetful = True
 
     def __init__(self, protocol: Any, upgraded: bool = False) -> None:
         """

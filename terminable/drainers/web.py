@@ -68,7 +68,11 @@ def _own(channel: HTTPChannel, name: str) -> bool:
 class WebDrainer:
     """
     Finds out late what is spoken, and has the right drainer end it.
+
+    @cvar forgetful: see L{RawDrainer<terminable.drainers.raw.RawDrainer>}.
     """
+
+    forgetful = True
 
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
@@ -206,5 +210,5 @@ def register() -> None:
     """
     Make this the drainer of everything that C{twisted.web} builds.
     """
-    for spoken in (internals.GenericHTTPProtocol, HTTPChannel):
+    for spoken in (internals.GENERIC_HTTP.load(), HTTPChannel):
         registerAdapter(WebDrainer, spoken, IDrainer)

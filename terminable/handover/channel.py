@@ -60,8 +60,11 @@ class Serves(amp.Command):
 
 class Leave(amp.Command):
     """
-    To a process that serves by our sockets: drain, and go.
+    To a process that serves by our sockets: drain, and go; within so many seconds, if that is
+    said.  It may be told again, to have less time.
     """
+
+    arguments = [(b"gracePeriod", amp.Float(optional=True))]  # noqa: RUF012
 
 
 class Report(amp.Command):
@@ -70,6 +73,34 @@ class Report(amp.Command):
     """
 
     arguments = [(b"report", amp.Unicode())]  # noqa: RUF012
+
+
+class Ask(amp.Command):
+    """
+    To a process that serves by our sockets: what would its admin door answer?  What is asked,
+    and the answer, are HTTP's; of a long answer there is the beginning, and L{More}.
+    """
+
+    arguments = [  # noqa: RUF012
+        (b"method", amp.String()),
+        (b"target", amp.String()),
+        (b"body", amp.String()),
+    ]
+    response = [  # noqa: RUF012
+        (b"code", amp.Integer()),
+        (b"number", amp.Integer()),
+        (b"size", amp.Integer()),
+        (b"piece", amp.String()),
+    ]
+
+
+class More(amp.Command):
+    """
+    To the same: the piece of an answer that begins at an offset.
+    """
+
+    arguments = [(b"number", amp.Integer()), (b"offset", amp.Integer())]  # noqa: RUF012
+    response = [(b"piece", amp.String())]  # noqa: RUF012
 
 
 class Older(amp.Command):

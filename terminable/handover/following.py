@@ -31,6 +31,8 @@ class Alone:
     @ivar observers: called when it accepts.
     @ivar whenMain: called when it is the main process for whoever supervises.
     @ivar leave: called when this process is told to leave.
+    @ivar hurried: each is called, before that, with the seconds that there are for it if that
+        is said; perhaps again, with less.
     """
 
     def __init__(self, reactor: Any, offered: Offered, pidfile: str = "") -> None:
@@ -43,6 +45,7 @@ class Alone:
         self.pidfile = pidfile
         self.observers: list[Callable[[], object]] = []
         self.whenMain: list[Callable[[], object]] = []
+        self.hurried: list[Callable[[float], object]] = []
         self.leave: Any = reactor.stop if hasattr(reactor, "stop") else None
 
     def neverAccept(self, port: Any) -> None:

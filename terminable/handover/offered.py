@@ -15,13 +15,6 @@ from collections.abc import Iterable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from twisted.application.internet import (
-    SSLServer,
-    StreamServerEndpointService,
-    TCPServer,
-    UNIXServer,
-)
-from twisted.application.service import IServiceCollection
 from twisted.internet import unix
 from twisted.internet.abstract import isIPv6Address
 from twisted.internet.interfaces import IStreamServerEndpoint
@@ -38,6 +31,9 @@ _log = Logger()
 #: How the name of a socket begins whose port number was chosen by the kernel: whoever
 #: asks for any port may have it.
 ANY = "any"
+
+#: What a UNIX socket is called whose path leads to something else by now.
+STRAY = "stray"
 
 
 def describe(sock: socket.socket) -> str:
@@ -306,7 +302,7 @@ class Adopting:
         port = self._offered.listen(offer, factory)
         port.wantPID, port.backlog, port.mode = wantPID, backlog, mode
         # It was given the mode that ports have if nobody says anything.
-        if not address.startswith("\0"):
+        if not address.startswith("\0") and offer.name != STRAY:
             os.chmod(address, mode)
         if offer.own:
             lock(port)
@@ -340,6 +336,15 @@ def lend(service: Any, offered: Offered) -> None:
     """
     Have somebody else's service, and those in it, listen on what is offered.
     """
+    # Whoever has no service need not load them.
+    from twisted.application.internet import (
+        SSLServer,
+        StreamServerEndpointService,
+        TCPServer,
+        UNIXServer,
+    )
+    from twisted.application.service import IServiceCollection
+
     if isinstance(service, StreamServerEndpointService):
         service.endpoint = offered.through(service.endpoint)
     elif isinstance(service, (TCPServer, SSLServer, UNIXServer)):

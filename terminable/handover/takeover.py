@@ -240,10 +240,13 @@ class Takeover(Alone, amp.CommandLocator):
         self._stopping = True
 
     @channel.Leave.responder
-    def leaveNow(self) -> dict[str, object]:
+    def leaveNow(self, gracePeriod: float | None = None) -> dict[str, object]:
         """
-        Drain, and go.
+        Drain, and go; within so many seconds, if that is said.
         """
+        if gracePeriod is not None:
+            for call in self.hurried:
+                self._reactor.callLater(0, call, gracePeriod)
         # The end of the channel is no reason to serve any more.
         self._leaving = True
         self._reactor.callLater(0, self._go)
@@ -265,7 +268,8 @@ class Takeover(Alone, amp.CommandLocator):
 
         @return: whether there is one that wants to know.
         """
-        if self.channel is None or not (self.worker and self._stopping):
+        ending = self._stopping or self._leaving
+        if self.channel is None or not (self.worker and ending):
             return False
         told = self.channel.callRemote(channel.Report, report=summary.toText(report))
         told.addErrback(lambda reason: None)

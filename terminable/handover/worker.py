@@ -8,7 +8,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, NamedTuple
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.protocols import amp
 
@@ -66,6 +66,7 @@ class Worker(amp.CommandLocator):
     @ivar since: when it was started, in seconds as the reactor counts them.
     @ivar asked: whether it was told to go.
     @ivar reports: what it said came of its connections.
+    @ivar changed: called when it stands elsewhere.
     @ivar unnamed: how many connections it did not name in these, for want of room.
     """
 
@@ -83,6 +84,7 @@ class Worker(amp.CommandLocator):
         self._ready: float | None = None
         self._told: Deferred[object] | None = None
         self._aborting = False
+        self.changed: Callable[[], object] = lambda: None
         self.state = WorkerState.STARTING
         self.since = reactor.seconds()
         self.asked = False
@@ -154,6 +156,7 @@ class Worker(amp.CommandLocator):
     def _step(self, state: WorkerState) -> None:
         if self.state not in (WorkerState.LEAVING, WorkerState.ENDED):
             self.state = state
+            self.changed()
 
     # -- its end
 
@@ -202,6 +205,23 @@ class Worker(amp.CommandLocator):
         # It says nothing sensible any more.
         self._told.addErrback(lambda reason: self._successor.signal("TERM"))
 
+    def hurry(self, gracePeriod: float) -> None:
+        """
+        Tell it, after it was told to go, that there is less time.
+
+        @param gracePeriod: seconds from now until stragglers are to be aborted.
+        """
+        if self.asked and self.wasReady and self.state is not WorkerState.ENDED:
+            told = self.ask(channel.Leave, gracePeriod=gracePeriod)
+            told.addErrback(lambda reason: None)
+
+    def ask(self, command: Any, **arguments: Any) -> Deferred[Any]:
+        """
+        @param command: what to send, an AMP command.
+        @return: fires with its answer, or fails with whatever is wrong.
+        """
+        return maybeDeferred(lambda: self._successor.channel.callRemote(command, **arguments))
+
     def abort(self) -> None:
         """
         Have it end now: connections that are left are aborted.
@@ -239,4 +259,5 @@ class Worker(amp.CommandLocator):
         self.state = WorkerState.ENDED
         how = "; ".join([self._successor.how or "before it began", *map(str, self.reports)])
         _log.info("worker {pid} ended {how}", event=events.WORKER_ENDED, pid=self.pid, how=how)
+        self.changed()
         self._ended(self)

@@ -15,26 +15,21 @@ from twisted.python.failure import Failure
 
 from terminable import events
 from terminable.errors import HandoverFailed, NotServing, UpgradeRefused
+from terminable.handover.ending import Ending
 from terminable.handover.following import takeoverOf
 from terminable.handover.held import HeldPorts
 from terminable.handover.launcher import Launcher
-from terminable.handover.observed import Observed
 from terminable.handover.place import Place, countOf
 from terminable.handover.successor import Successor
 from terminable.handover.upgrading import READY
-from terminable.handover.verdict import WorkersProgress, verdict
 from terminable.handover.worker import Worker, WorkerState, WorkerStatus
-from terminable.policy.ledger import Progress
 from terminable.policy.phases import Phase
 from terminable.policy.schedule import Schedule
 
 _log = Logger()
 
-#: Seconds beyond the grace period that workers have to end.
-SPARE = 5.0
 
-
-class Workers(Observed, Service):
+class Workers(Ending, Service):
     """
     Listens, without ever accepting, and has workers accept: other processes, which are
     started by a command line, and replaced when they end.
@@ -45,6 +40,12 @@ class Workers(Observed, Service):
 
     @ivar phase: where all this stands; L{Phase.SERVING} from when all workers are ready.
     @ivar ports: the sockets.
+    @ivar started: how many workers were ever started.
+    @ivar replaced: how many of them have ended by themselves, and others were started instead.
+    @ivar rolled: how the last rolling restart stands: C{None}, C{"under way"}, C{"done"}, or
+        C{"failed: ..."}.
+    @ivar watchers: each is called with a worker when that stands elsewhere, and with C{None}
+        when a rolling restart does.
     @ivar cannotStart: called with the reason, one line, if the very first worker does not
         become ready; by default, the reactor is stopped.
     """
@@ -78,24 +79,23 @@ class Workers(Observed, Service):
         """
         self._count = countOf("count", count)
         self.schedule = schedule.changed(**settings) if schedule else Schedule(**settings)
-        super().__init__()
+        super().__init__(reactor)
         self._launcher = Launcher(reactor, command, environ, path, timeout)
-        self._reactor = reactor
         self._endpoints = list(endpoints)
+        self.started = self.replaced = 0
+        self.rolled: str | None = None
+        self.watchers: list[Callable[[Worker | None], object]] = []
         self.cannotStart: Callable[[str], object] = lambda reason: reactor.stop()
         self._reset()
 
     def _reset(self) -> None:
         self.phase = Phase.RELEASED
         self.ports = HeldPorts(self._reactor)
-        self._places: list[Place] = []
-        self._all: list[Worker] = []
+        self._resetEnd()
         self._waiting: list[Deferred[None]] = []
         self._listening: list[Deferred[None]] = []
         self._up: Deferred[None] = Deferred()
         self._everReady = self._serving = self._rolling = self._broken = False
-        self._began: float | None = None
-        self._empty: Deferred[None] | None = None
 
     def __repr__(self) -> str:
         return f"<Workers {self.phase.value}, {len(self._all)} processes>"
@@ -113,22 +113,13 @@ class Workers(Observed, Service):
         """
         What is known of each worker that has not ended, oldest first.
         """
-        return [worker.status() for worker in self._living()]
+        return [worker.status() for worker in self.living()]
 
     def connections(self) -> list[Any]:
         """
         There are none in this process.
         """
         return []
-
-    def progress(self) -> Progress:
-        """
-        How far the stop is: its C{busy} ones are workers.
-        """
-        left = self.schedule.gracePeriod
-        if left is not None and self._began is not None:
-            left = max(0.0, self._began + left - self._reactor.seconds())
-        return WorkersProgress(self.phase, len(self._living()), 0, left, None)
 
     # -- starting
 
@@ -167,8 +158,7 @@ class Workers(Observed, Service):
         for listening in self._listening:
             listening.addErrback(lambda reason: None)
         self._listening = []
-        self.ports.closeNow()
-        self.ports.release()
+        super()._unlisten()
 
     def _begin(self) -> None:
         Deferred.fromCoroutine(self._start()).addErrback(self.isNotReady)
@@ -177,7 +167,7 @@ class Workers(Observed, Service):
         ports = self.ports
         for listening in self._listening:
             await listening
-        if not self.running or ports is not self.ports:
+        if not self.running or ports is not self.ports or self._began is not None:
             # Stopped, or even started again, while an endpoint was at it.
             ports.closeNow()
             ports.release()
@@ -208,7 +198,8 @@ class Workers(Observed, Service):
         """
         Whether workers are started.
         """
-        return bool(self.running) and not (self._broken or self.ports.handedOver)
+        ending = self._began is not None
+        return bool(self.running) and not (ending or self._broken or self.ports.handedOver)
 
     def make(self, place: Place) -> Worker:
         """
@@ -216,7 +207,17 @@ class Workers(Observed, Service):
         """
         worker = Worker(self._reactor, self._successor, lambda worker: self._gone(worker, place))
         self._all.append(worker)
+        self.started += 1
+        worker.changed = lambda: self._tellChange(worker)
+        worker.changed()
         return worker
+
+    def _tellChange(self, worker: Worker | None) -> None:
+        for watcher in list(self.watchers):
+            try:
+                watcher(worker)
+            except Exception:
+                _log.failure("{watcher} failed", watcher=watcher)
 
     def _successor(self, **options: Any) -> Successor:
         return self._launcher.make(self.ports.sockets(), **options)
@@ -258,13 +259,11 @@ class Workers(Observed, Service):
 
     def _gone(self, worker: Worker, place: Place) -> None:
         if not self.phase.stopping:
+            self.replaced += place.worker is worker and self.lives
             self._all.remove(worker)
             place.ended(worker)
-        elif self._empty is not None and not self._living():
+        elif self._empty is not None and not self.living():
             self._empty.callback(None)
-
-    def _living(self) -> list[Worker]:
-        return [worker for worker in self._all if worker.state is not WorkerState.ENDED]
 
     # -- while they serve
 
@@ -297,13 +296,22 @@ class Workers(Observed, Service):
             way; with L{HandoverFailed} if a new worker does not come to serve: those that
             were not replaced stay.
         """
-        return Deferred.fromCoroutine(self._roll())
+        return Deferred.fromCoroutine(self._rollOnce())
 
-    async def _roll(self) -> None:
+    async def _rollOnce(self) -> None:
         self._mustServe("restart workers")
         if self._rolling:
             raise UpgradeRefused("a rolling restart is under way already")
+        try:
+            await self._roll()
+        except Exception as problem:
+            self._hasRolled(f"failed: {problem}")
+            raise
+        self._hasRolled("done")
+
+    async def _roll(self) -> None:
         self._rolling = True
+        self._hasRolled("under way")
         try:
             for place in list(self._places):
                 if place in self._places and self.lives:
@@ -317,6 +325,10 @@ class Workers(Observed, Service):
             self._rolling = False
         self._mustServe("restart workers")
         _log.info("rolling restart: done", event=events.WORKERS_RESTARTED)
+
+    def _hasRolled(self, how: str) -> None:
+        self.rolled = how
+        self._tellChange(None)
 
     def _bound(self) -> None:
         leaving = [worker for worker in self._all if worker.state is WorkerState.LEAVING]
@@ -332,65 +344,4 @@ class Workers(Observed, Service):
         @return: fires when the last one has gone.
         """
         super().stopService()
-        return Deferred.fromCoroutine(self._stop())
-
-    async def _stop(self) -> None:
-        self._began = self._reactor.seconds()
-        served = self.phase is Phase.SERVING
-        self.step(Phase.DRAINING)
-        calls = [self._reactor.callLater(self.schedule.quiesce, self._shut)]
-        if self.schedule.quiesce:
-            # They go on accepting for so long, and need paths for that.
-            self._leave()
-        if self.schedule.gracePeriod is not None:
-            calls.append(self._reactor.callLater(self.schedule.gracePeriod + SPARE, self._end))
-        if self._living():
-            self._empty = Deferred()
-            await self._empty
-        for call in calls:
-            if call.active():
-                call.cancel()
-        self._unlisten()
-        self.step(Phase.TERMINATED)
-        if served:
-            self._report()
-
-    def _shut(self) -> None:
-        self.ports.closeAll(self.schedule.settle, self._isShut)
-
-    def _isShut(self) -> None:
-        self.tell("portsClosed")
-        self._leave()
-
-    def _leave(self) -> None:
-        for place in self._places:
-            place.giveUp()
-        for worker in self._living():
-            worker.leave()
-
-    def _end(self) -> None:
-        for worker in self._living():
-            _log.warn(
-                "worker {pid} does not end; it is ended", event=events.WORKER_STUCK, pid=worker.pid
-            )
-            worker.end()
-
-    def abort(self) -> None:
-        """
-        Have all workers end now, if they are to end: connections that are left are aborted.
-        """
-        if self.phase.stopping:
-            self.step(Phase.ABORTING)
-            for worker in self._living():
-                worker.abort()
-
-    def _report(self) -> None:
-        """
-        One report of all that were there when the stop began.
-        """
-        assert self._began is not None
-        report, text = verdict(self._all, self._reactor.seconds() - self._began)
-        self._all = []
-        details = events.fieldsOf(report)
-        _log.info("terminated: {report}", event=events.TERMINATED, report=text, **details)
-        self.tell("terminated", report)
+        return self.terminate()

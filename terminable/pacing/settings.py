@@ -4,7 +4,7 @@ What the settings of this package have in common.
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +26,7 @@ def seconds(option: str, value: Any) -> float:
     @raise InvalidOption: it is none, or not more than 0.
     """
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not 0.0 < value < math.inf:
+    if not number or not 0.0 < value <= sys.float_info.max:
         raise InvalidOption(option, value, "a number of seconds, more than 0")
     return float(value)
 

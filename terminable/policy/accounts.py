@@ -111,6 +111,14 @@ class Accounts(Ledger[Key]):
             super().sawAbort(key)
         return news
 
+    def settle(self, key: Key, outcome: Outcome) -> None:
+        """
+        See L{Ledger.settle}.
+        """
+        super().settle(key, outcome)
+        if key in self._parts:
+            self._parts[key].settle(key, outcome)
+
     def end(
         self, key: Key, unfinished: bool = False, entry: Callable[[], Entry] | None = None
     ) -> Outcome | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from terminable.errors import InvalidOption
 from terminable.policy.peers import PREFIXES, prefixesOf
-from terminable.policy.schedule import RETRY_AFTER, seconds
+from terminable.policy.schedule import RETRY_AFTER, above
 
 #: How many may wait, if nobody says so: most processes may have 1024 files open, and the
 #: application needs some of them.
@@ -40,12 +40,7 @@ def _word(option: str, value: object, words: tuple[str, ...]) -> None:
 
 
 def _time(option: str, value: object) -> float | None:
-    if value is None:
-        return None
-    number = seconds(option, value)
-    if not number:
-        raise InvalidOption(option, value, "a number of seconds above 0, or None")
-    return number
+    return None if value is None else above(option, value, "a number of seconds above 0, or None")
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ Rules:
  - a connection is opened once and ended once; everything is counted once, so that
    the totals of a report add up to the connections opened;
  - what came of it is decided when it ends, from the marks it got on the way: an
-   abort outweighs everything, then whether something is left unfinished, then
-   whether anything was in flight since the stop began.
+   abort outweighs everything, then what was settled before, then whether something is
+   left unfinished, then whether anything was in flight since the stop began.
 """
 
 from __future__ import annotations
@@ -170,6 +170,9 @@ class Progress:
     @ivar idle: the other live connections.
     @ivar left: seconds until the deadline; C{None} if there is none.
     @ivar oldest: of the busy ones that which was opened first.
+    @ivar waiting: those that wait to be admitted; they are neither busy nor idle.
+    @ivar counting: whether some have not been looked at yet, and are among the idle ones for
+        that reason alone.
     """
 
     phase: Phase
@@ -177,6 +180,8 @@ class Progress:
     idle: int
     left: float | None
     oldest: Entry | None
+    waiting: int = 0
+    counting: bool = False
 
     def plus(self, other: Progress) -> Progress:
         """
@@ -186,10 +191,16 @@ class Progress:
         busiest = [entry for entry in (self.oldest, other.oldest) if entry is not None]
         oldest = max(busiest, key=lambda entry: entry.age, default=None)
         busy, idle = self.busy + other.busy, self.idle + other.idle
-        return Progress(self.phase, busy, idle, max(lefts, default=None), oldest)
+        waiting, counting = self.waiting + other.waiting, self.counting or other.counting
+        left = max(lefts, default=None)
+        return Progress(self.phase, busy, idle, left, oldest, waiting, counting)
 
     def __str__(self) -> str:
         text = f"{self.phase.value}: {self.busy} busy, {self.idle} idle"
+        if self.counting:
+            text = f"{self.phase.value}: {self.busy + self.idle} connections, still being counted"
+        if self.waiting:
+            text += f", {self.waiting} waiting"
         if self.left is not None:
             text += f", {self.left:.1f} s left"
         return text + (f": {self.oldest}" if self.oldest else "")
@@ -209,6 +220,7 @@ class Ledger(Generic[Key]):
     _began: float | None = None
     _busy: set[Key] = field(default_factory=set)
     _aborted: set[Key] = field(default_factory=set)
+    _settled: dict[Key, Outcome] = field(default_factory=dict)
     _totals: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
     _entries: list[Entry] = field(default_factory=list)
 
@@ -278,6 +290,14 @@ class Ledger(Generic[Key]):
             self._aborted.add(key)
         return news
 
+    def settle(self, key: Key, outcome: Outcome) -> None:
+        """
+        What comes of the connection is known before it ends, whatever is seen of it until then;
+        but it may yet be aborted.
+        """
+        if key in self.live:
+            self._settled[key] = outcome
+
     def isAborted(self, key: Key) -> bool:
         """
         Whether the connection is being aborted.
@@ -302,6 +322,7 @@ class Ledger(Generic[Key]):
         del self.live[key]
         self._busy.discard(key)
         self._aborted.discard(key)
+        self._settled.pop(key, None)
         self._totals[outcome] += 1
         return outcome
 
@@ -310,6 +331,8 @@ class Ledger(Generic[Key]):
             return Outcome.ABORTED
         if self._began is None:
             return Outcome.BEFORE
+        if key in self._settled:
+            return self._settled[key]
         if unfinished:
             return Outcome.LEFT
         return Outcome.FINISHED if key in self._busy else Outcome.IDLE

@@ -140,6 +140,12 @@ class Lobby(Generic[Key]):
         """
         return len(self._lines)
 
+    def waitingOf(self, peer: str) -> int:
+        """
+        @return: how many of one peer wait.
+        """
+        return self._lines.of(peer)
+
     def inTheWay(self) -> Iterator[tuple[Key, float]]:
         """
         Those inside who could make room for somebody who waits, the oldest first, and since

@@ -49,7 +49,7 @@ def _number(option: str, value: object, pattern: re.Pattern[str], expected: str)
         number /= _TIMES[(time[0] or "").lower()] if time else 1.0
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         # Comparing has no limits, in contrast to making an integer a float.
-        number = float(value) if value <= LARGEST else math.inf
+        number = float(value) if 0 < value <= LARGEST else math.inf
     else:
         raise InvalidOption(option, value, expected)
     if not SMALLEST <= number <= LARGEST:

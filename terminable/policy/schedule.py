@@ -59,11 +59,43 @@ def seconds(option: str, value: object) -> float:
         raise InvalidOption(option, value, expected)
     try:
         number = float(value)
-    except ValueError:
+    except (OverflowError, ValueError):
         raise InvalidOption(option, value, expected) from None
     if not math.isfinite(number) or number < 0:
         raise InvalidOption(option, value, expected)
+    # There is a zero below zero, which would be told as "-0".
+    return abs(number)
+
+
+def above(option: str, value: object, expected: str = "a number of seconds above 0") -> float:
+    """
+    Read a length of time that is not 0.
+
+    @raise InvalidOption: none, or 0.
+    """
+    number = seconds(option, value)
+    if not number:
+        raise InvalidOption(option, value, expected)
     return number
+
+
+def wholeNumber(value: object) -> bool:
+    """
+    Whether this is a whole number, which C{True} is for Python alone.
+    """
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def typedNumber(text: str) -> int | str:
+    """
+    Read what was typed where a whole number is wanted.
+
+    @return: the number, or the text itself if it spells none.
+    """
+    # Python reads no more than some thousands of digits.
+    with suppress(ValueError):
+        return int(text) if text.isascii() and text.isdigit() else text
+    return text
 
 
 def closingCode(option: str, value: object) -> int:
@@ -185,7 +217,7 @@ class Schedule:
                 raise InvalidOption(
                     name, value, f"no more than the grace period of {gracePeriod:g} seconds"
                 )
-        if isinstance(lingerBytes, bool) or not isinstance(lingerBytes, int) or lingerBytes < 0:
+        if not wholeNumber(lingerBytes) or lingerBytes < 0:
             raise InvalidOption("lingerBytes", lingerBytes, "a whole number of bytes, 0 or more")
         object.__setattr__(self, "gracePeriod", gracePeriod)
         object.__setattr__(self, "idleGrace", idleGrace)

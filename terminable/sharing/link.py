@@ -4,7 +4,7 @@ Being connected to Redis, as far as it is there.
 
 from __future__ import annotations
 
-import math
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -53,7 +53,7 @@ class RedisLink:
         @raise InvalidOption: a setting that cannot be meant, or C{txredisapi} is not installed.
         """
         number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
-        if not number or not 0.0 < timeout < math.inf:
+        if not number or not 0.0 < timeout <= sys.float_info.max:
             raise InvalidOption("timeout", timeout, "a number of seconds, more than 0")
         self._reactor = reactor
         self._place = placeOf(reactor, where)

@@ -4,7 +4,6 @@ A quota that many processes share.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from twisted.application.service import Service
@@ -154,7 +153,7 @@ class SharedQuota(Service):
 
     def _possible(self, amount: Any) -> bool:
         number = isinstance(amount, (int, float)) and not isinstance(amount, bool)
-        return number and math.isfinite(amount) and 0.0 < amount <= self.burst
+        return number and 0.0 < amount <= self.burst
 
     def _answered(self, microseconds: int) -> float:
         return microseconds / 1e6

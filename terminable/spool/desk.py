@@ -8,11 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
+
+from terminable.errors import TerminableError
+from terminable.spool.items import SpoolAway
 
 #: How many questions are answered by one transaction at most.
 TOGETHER = 200
+
+#: How many items to forget in one transaction.
+PRUNE = 500
 
 
 def always(connection: Any) -> bool:
@@ -20,6 +26,28 @@ def always(connection: Any) -> bool:
     @return: that something would be changed.
     """
     return True
+
+
+def notRunning() -> Deferred[Any]:
+    """
+    @return: fails, as whatever is asked of a store that was not started.
+    """
+    return fail(SpoolAway("the spool is not running"))
+
+
+async def pruned(some: Callable[[int], Deferred[int]]) -> int:
+    """
+    Forget items, so many in one transaction, until there are no more.
+
+    @param some: forgets at most so many of them, and says how many there were.
+    @return: how many there were.
+    """
+    count = 0
+    while True:
+        last = await some(PRUNE)
+        count += last
+        if last < PRUNE:
+            return count
 
 
 @dataclass(frozen=True)
@@ -35,6 +63,15 @@ class Job:
     run: Callable[[Any], Any]
     writes: Callable[[Any], bool] = always
     key: str | None = None
+
+    def attempt(self, db: Any) -> Any:
+        """
+        @return: what C{run} returns, or its refusal, which changes nothing.
+        """
+        try:
+            return self.run(db)
+        except TerminableError:
+            return Failure()
 
 
 class Desk:

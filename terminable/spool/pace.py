@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from terminable.policy.schedule import seconds
+
 #: What is no time at all, in seconds: sums of fractions are a little wrong.
 _NOTHING = 1e-9
 
@@ -67,6 +69,13 @@ class Doubling:
 
     first: float = 1.0
     longest: float = 300.0
+
+    def __post_init__(self) -> None:
+        """
+        @raise InvalidOption: no lengths of time.
+        """
+        for name in ("first", "longest"):
+            object.__setattr__(self, name, seconds(name, getattr(self, name)))
 
     def __call__(self, attempts: int) -> float:
         """

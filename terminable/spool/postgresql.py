@@ -14,12 +14,11 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from terminable.errors import InvalidOption, TerminableError
-from terminable.spool.desk import Desk, Job
+from terminable.errors import InvalidOption
+from terminable.spool.desk import Desk, Job, notRunning, pruned
 from terminable.spool.interfaces import ISpoolStore, ITaken
 from terminable.spool.items import Item, SpoolAway, SpoolProgress, errorOf
 from terminable.spool.slots import Line, Slot, driver, prepare, settings, shown
-from terminable.spool.sqlite import PRUNE, notRunning
 from terminable.spool.tables import Tables
 
 _EXPECTED = "a PostgreSQL database that can be reached and used"
@@ -127,7 +126,7 @@ class PostgreSQLStore:
         db.execute("BEGIN")
         self._tables.begin()
         self._tables.lockKeys(db, [job.key for job in jobs])
-        results = [_attempt(job, db) for job in jobs]
+        results = [job.attempt(db) for job in jobs]
         db.execute("COMMIT")
         return results
 
@@ -176,15 +175,11 @@ class PostgreSQLStore:
         """
         See L{ISpoolStore.prune}.
         """
-        return Deferred.fromCoroutine(self._prune(age))
 
-    async def _prune(self, age: float) -> int:
-        count = 0
-        while True:
-            last: int = await self._ask(lambda db: self._tables.prune(db, age, PRUNE))
-            count += last
-            if last < PRUNE:
-                return count
+        def some(most: int) -> Deferred[int]:
+            return self._ask(lambda db: self._tables.prune(db, age, most))
+
+        return Deferred.fromCoroutine(pruned(some))
 
     # -- taking
 
@@ -235,13 +230,3 @@ class PostgreSQLStore:
             line.hangUp()
         self._slots.clear()
         self._idle.clear()
-
-
-def _attempt(job: Job, db: Any) -> Any:
-    """
-    What a job returns, or its refusal, which changes nothing.
-    """
-    try:
-        return job.run(db)
-    except TerminableError:
-        return Failure()

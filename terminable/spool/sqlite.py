@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -22,10 +22,10 @@ from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 from terminable import events
-from terminable.errors import InvalidOption, TerminableError
-from terminable.spool.desk import Desk, Job, always
+from terminable.errors import InvalidOption
+from terminable.spool.desk import Desk, Job, always, notRunning, pruned
 from terminable.spool.interfaces import ISpoolStore, ITaken
-from terminable.spool.items import Item, SpoolAway, SpoolProgress
+from terminable.spool.items import Item, SpoolAway, SpoolProgress, errorOf
 from terminable.spool.owners import Owner, isGone
 from terminable.spool.table import Table, make
 
@@ -39,9 +39,6 @@ BUSY = 20.0
 
 #: How often, in seconds, to look whether another process that uses the file has ended.
 SWEEP = 1.0
-
-#: How many items to forget in one transaction.
-PRUNE = 500
 
 _EXPECTED = "a file in a directory that is there, or that a spool has made"
 
@@ -216,7 +213,7 @@ class SQLiteStore:
             return self._together(self._db, jobs)
         except (sqlite3.Error, OSError) as problem:
             if len(jobs) == 1:
-                return [Failure(SpoolAway(f"{type(problem).__name__}: {problem}"))]
+                return [Failure(SpoolAway(errorOf(problem)))]
         return [result for job in jobs for result in self._batch([job])]
 
     def _together(self, db: Any, jobs: list[Job]) -> list[Any]:
@@ -225,7 +222,7 @@ class SQLiteStore:
         db.execute("BEGIN IMMEDIATE")
         self.table.begin()
         try:
-            results = [_attempt(job, db) for job in jobs]
+            results = [job.attempt(db) for job in jobs]
             db.execute("COMMIT")
         finally:
             db.rollback()
@@ -336,15 +333,12 @@ class SQLiteStore:
         """
         See L{ISpoolStore.prune}.
         """
-        return Deferred.fromCoroutine(self._prune(self.now() - age))
+        before = self.now() - age
 
-    async def _prune(self, before: float) -> int:
-        count = 0
-        while True:
-            last = await self.ask(lambda db: self.table.prune(db, before, PRUNE))
-            count += last
-            if last < PRUNE:
-                return count
+        def some(most: int) -> Deferred[int]:
+            return self.ask(lambda db: self.table.prune(db, before, most))
+
+        return Deferred.fromCoroutine(pruned(some))
 
     # -- ending
 
@@ -375,20 +369,3 @@ class SQLiteStore:
         self._thread.stop()
         self._forgetDatabase()
         self.owner.leave()
-
-
-def _attempt(job: Job, db: Any) -> Any:
-    """
-    What a job returns, or its refusal, which changes nothing.
-    """
-    try:
-        return job.run(db)
-    except TerminableError:
-        return Failure()
-
-
-def notRunning() -> Deferred[Any]:
-    """
-    @return: fails, as whatever is asked of a store that was not started.
-    """
-    return fail(SpoolAway("the spool is not running"))

@@ -10,7 +10,8 @@ from __future__ import annotations
 from sqlite3 import Connection
 from typing import Any
 
-from terminable.spool.items import HandLost, Item, SpoolFull, SpoolProgress, State
+from terminable.spool.items import HandLost, Item, SpoolProgress, State
+from terminable.spool.order import Order
 
 #: What C{PRAGMA user_version} is of the tables below.
 VERSION = 1
@@ -80,11 +81,9 @@ def itemOf(row: Any, now: float, place: int = 0) -> Item:
     return Item(id, payload, kind, key, found, attempts, wait, error, result, place)
 
 
-class Table:
+class Table(Order):
     """
     The items of one database.
-
-    @ivar most: how many unfinished items there may be; C{None} for as many as come.
     """
 
     def __init__(self, most: int | None, deadBlocks: bool) -> None:
@@ -93,30 +92,22 @@ class Table:
         """
         self.most = most
         self._keeps = deadBlocks
-        self._count: int | None = None
         blocking = "state <> 'done'" if deadBlocks else f"state <> 'done' AND {_UNFINISHED}"
         self._first = f"SELECT number, state FROM items WHERE key = ? AND {blocking}"
 
     # -- how an order is kept
 
-    def _isFirst(self, db: Connection, key: str | None, number: int) -> bool:
+    def firstOf(self, db: Connection, key: str) -> Any:
         """
-        @return: whether no earlier item of the key has to be waited for.
+        See L{Order.firstOf}.
         """
-        if key is None:
-            return True
-        found = db.execute(f"{self._first} ORDER BY number LIMIT 1", (key,)).fetchone()
-        return found is None or bool(found[0] >= number)
+        return db.execute(f"{self._first} ORDER BY number LIMIT 1", (key,)).fetchone()
 
-    def _promote(self, db: Connection, key: str | None) -> None:
+    def makeReady(self, db: Connection, number: int) -> None:
         """
-        One of the key has ended: the next one is not behind any more.
+        See L{Order.makeReady}.
         """
-        if key is None:
-            return
-        found = db.execute(f"{self._first} ORDER BY number LIMIT 1", (key,)).fetchone()
-        if found is not None and found[1] == "behind":
-            db.execute("UPDATE items SET state = 'ready' WHERE number = ?", found[:1])
+        db.execute("UPDATE items SET state = 'ready' WHERE number = ?", (number,))
 
     def promoteAll(self, db: Connection) -> None:
         """
@@ -125,15 +116,9 @@ class Table:
         dead = "state = 'dead' AND key IS NOT NULL"
         keys = db.execute(f"SELECT DISTINCT key FROM items WHERE {dead}").fetchall()
         for (key,) in keys:
-            self._promote(db, key)
+            self.promote(db, key)
 
     # -- one item
-
-    def begin(self) -> None:
-        """
-        A transaction begins: what was counted in others holds no more.
-        """
-        self._count = None
 
     def record(self, db: Connection, item: Item, now: float) -> Item:
         """
@@ -142,29 +127,20 @@ class Table:
         found = self.look(db, item.id, now)
         if found is not None:
             return found
-        self._mustHaveRoom(db)
+        self.mustHaveRoom(db)
         number = self._nextNumber(db)
-        state = "ready" if self._isFirst(db, item.key, number) else "behind"
+        state = "ready" if self.isFirst(db, item.key, number) else "behind"
         values = (number, item.id, item.key, item.payload, item.contentType, state, now)
         names = "number, id, key, payload, type, state, recorded"
         db.execute(f"INSERT INTO items ({names}) VALUES (?, ?, ?, ?, ?, ?, ?)", values)
         return item
-
-    def _mustHaveRoom(self, db: Connection) -> None:
-        if self.most is None:
-            return
-        if self._count is None:
-            self._count = self.unfinished(db)
-        if self._count >= self.most:
-            raise SpoolFull(self.most)
-        self._count += 1
 
     def _nextNumber(self, db: Connection) -> int:
         return int(db.execute("SELECT coalesce(max(number), 0) + 1 FROM items").fetchone()[0])
 
     def unfinished(self, db: Connection) -> int:
         """
-        @return: how many items are neither done nor dead.
+        See L{Order.unfinished}.
         """
         found = db.execute(f"SELECT count(*) FROM items WHERE {_UNFINISHED}").fetchone()
         return int(found[0])
@@ -208,7 +184,7 @@ class Table:
         """
         changes = "state = 'done', result = ?, error = '', ended = ?"
         self._letGo(db, number, owner, changes, result, now)
-        self._promote(db, key)
+        self.promote(db, key)
 
     def again(self, db: Connection, number: int, owner: str, error: str, due: float) -> None:
         """
@@ -231,7 +207,7 @@ class Table:
         """
         changes = "state = 'dead', error = ?, attempts = ?, ended = ?"
         self._letGo(db, number, owner, changes, error, attempts, now)
-        self._promote(db, key)
+        self.promote(db, key)
 
     def giveBack(self, db: Connection, number: int, owner: str) -> None:
         """
@@ -316,7 +292,7 @@ class Table:
         old, key = row
         # Later ones of its key may be in hand, unless it has held them up.
         number = old if self._keeps else self._nextNumber(db)
-        state = "ready" if self._isFirst(db, key, number) else "behind"
+        state = "ready" if self.isFirst(db, key, number) else "behind"
         changes = "number = ?, state = ?, recorded = ?"
         anew = "attempts = 0, due = 0, error = '', ended = NULL"
         statement = f"UPDATE items SET {changes}, {anew} WHERE number = ?"
@@ -331,7 +307,7 @@ class Table:
         if row is None:
             return False
         db.execute("DELETE FROM items WHERE number = ?", row[:1])
-        self._promote(db, row[1])
+        self.promote(db, row[1])
         return True
 
     def _dead(self, db: Connection, id: str) -> Any:

@@ -14,7 +14,8 @@ from typing import Any
 from zlib import crc32
 
 from terminable.errors import InvalidOption
-from terminable.spool.items import Item, SpoolFull, SpoolProgress, State
+from terminable.spool.items import Item, SpoolProgress, State
+from terminable.spool.order import Order
 
 #: What the comment on the table of items says.
 COMMENT = "terminable spool 1"
@@ -41,7 +42,7 @@ def keyLock(key: str) -> int:
     return crc32(key.encode()) % _KEYS
 
 
-class Tables:
+class Tables(Order):
     """
     The items of one spool in a database.
     """
@@ -55,20 +56,12 @@ class Tables:
             raise InvalidOption("name", name, "small letters, digits and _, 41 at most")
         self.items, self.tries = f"{name}_items", f"{name}_tries"
         self._schema, self._keys, self._working = (_number(f"{name} {each}") for each in _LOCKS)
-        self.most: int | None = None
         self._keeps = False
-        self._count: int | None = None
         self._columns = (
             "i.number, i.id, i.key, i.payload, i.type, i.state, coalesce(t.attempts, i.attempts), "
             f"greatest(0, i.due - {_NOW}), i.error, i.result"
         )
         self._all = f"{self.items} i LEFT JOIN {self.tries} t USING (number)"
-
-    def begin(self) -> None:
-        """
-        A transaction begins: what was counted in others holds no more.
-        """
-        self._count = None
 
     # -- making
 
@@ -93,7 +86,7 @@ class Tables:
         found = [key for (key,) in db.execute(keys).fetchall()]
         self.lockKeys(db, found)
         for key in found:
-            self._promote(db, key)
+            self.promote(db, key)
 
     def _statements(self) -> Iterable[str]:
         items = self.items
@@ -134,22 +127,19 @@ class Tables:
         for number in sorted({keyLock(key) for key in keys if key is not None}):
             self._lock(db, self._keys, number)
 
-    def _firstOf(self, db: Any, key: str) -> Any:
+    def firstOf(self, db: Any, key: str) -> Any:
+        """
+        See L{Order.firstOf}.
+        """
         blocking = "state <> 'done'" if self._keeps else f"state <> 'done' AND {_UNFINISHED}"
         query = f"SELECT number, state FROM {self.items} WHERE key = %s AND {blocking}"
         return db.execute(f"{query} ORDER BY number LIMIT 1", (key,)).fetchone()
 
-    def _isFirst(self, db: Any, key: str | None, number: int) -> bool:
-        first = None if key is None else self._firstOf(db, key)
-        return first is None or bool(first[0] >= number)
-
-    def _promote(self, db: Any, key: str | None) -> None:
+    def makeReady(self, db: Any, number: int) -> None:
         """
-        One of the key has ended: the next one is not behind any more.
+        See L{Order.makeReady}.
         """
-        first = None if key is None else self._firstOf(db, key)
-        if first is not None and first[1] == "behind":
-            db.execute(f"UPDATE {self.items} SET state = 'ready' WHERE number = %s", first[:1])
+        db.execute(f"UPDATE {self.items} SET state = 'ready' WHERE number = %s", (number,))
 
     def _nextNumber(self, db: Any) -> int:
         query = "SELECT nextval(pg_get_serial_sequence(%s, 'number'))"
@@ -164,9 +154,9 @@ class Tables:
         known = f"SELECT 1 FROM {self.items} WHERE id = %s"
         if db.execute(known, (item.id,)).fetchone() is not None:
             return self.look(db, item.id) or item
-        self._mustHaveRoom(db)
+        self.mustHaveRoom(db)
         number = self._nextNumber(db)
-        state = "ready" if self._isFirst(db, item.key, number) else "behind"
+        state = "ready" if self.isFirst(db, item.key, number) else "behind"
         values = (number, item.id, item.key, item.payload, item.contentType, state)
         names = "number, id, key, payload, type, state"
         statement = f"INSERT INTO {self.items} ({names}) VALUES (%s, %s, %s, %s, %s, %s)"
@@ -175,15 +165,12 @@ class Tables:
         # Somebody else has recorded it in this moment.
         return self.look(db, item.id) or item
 
-    def _mustHaveRoom(self, db: Any) -> None:
-        if self.most is None:
-            return
-        if self._count is None:
-            query = f"SELECT count(*) FROM {self.items} WHERE {_UNFINISHED}"
-            self._count = int(db.execute(query).fetchone()[0])
-        if self._count >= self.most:
-            raise SpoolFull(self.most)
-        self._count += 1
+    def unfinished(self, db: Any) -> int:
+        """
+        See L{Order.unfinished}.
+        """
+        query = f"SELECT count(*) FROM {self.items} WHERE {_UNFINISHED}"
+        return int(db.execute(query).fetchone()[0])
 
     # -- in hand
 
@@ -218,7 +205,7 @@ class Tables:
         values = (state, error, result, item.attempts, number)
         db.execute(f"UPDATE {self.items} SET {changes} WHERE number = %s", values)
         db.execute(f"DELETE FROM {self.tries} WHERE number = %s", (number,))
-        self._promote(db, item.key)
+        self.promote(db, item.key)
 
     def again(self, db: Any, number: int, error: str, delay: float) -> None:
         """
@@ -309,7 +296,7 @@ class Tables:
         old, key = row
         # Later ones of its key may be in hand, unless it has held them up.
         number = old if self._keeps else self._nextNumber(db)
-        state = "ready" if self._isFirst(db, key, number) else "behind"
+        state = "ready" if self.isFirst(db, key, number) else "behind"
         changes = f"number = %s, state = %s, recorded = {_NOW}"
         anew = "attempts = 0, due = 0, error = '', ended = NULL"
         statement = f"UPDATE {self.items} SET {changes}, {anew} WHERE number = %s"
@@ -324,7 +311,7 @@ class Tables:
         if row is None:
             return False
         db.execute(f"DELETE FROM {self.items} WHERE number = %s", row[:1])
-        self._promote(db, row[1])
+        self.promote(db, row[1])
         return True
 
     def prune(self, db: Any, age: float, most: int) -> int:

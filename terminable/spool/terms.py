@@ -22,13 +22,6 @@ def _whole(option: str, value: object, least: int = 1) -> None:
         raise InvalidOption(option, value, f"a whole number, {least} or more")
 
 
-def _above(option: str, value: object) -> float:
-    number = schedule.seconds(option, value)
-    if not number:
-        raise InvalidOption(option, value, "a number of seconds above 0")
-    return number
-
-
 def _call(option: str, value: object, expected: str) -> None:
     if not callable(value):
         raise InvalidOption(option, value, expected)
@@ -63,12 +56,12 @@ class Terms:
         _whole("attempts", self.attempts)
         _call("backoff", self.backoff, "a function from the attempts that failed to seconds")
         if self.timeLimit is not None:
-            self.timeLimit = _above("timeLimit", self.timeLimit)
+            self.timeLimit = schedule.above("timeLimit", self.timeLimit)
         self.keepDone = schedule.seconds("keepDone", self.keepDone)
         if self.most is not None:
             _whole("most", self.most)
         self.gracePeriod = schedule.seconds("gracePeriod", self.gracePeriod)
-        self.poll = _above("poll", self.poll)
+        self.poll = schedule.above("poll", self.poll)
 
     @property
     def remembered(self) -> float:

@@ -35,7 +35,7 @@ def _notNow() -> BlockingIOError:
     return BlockingIOError(errno.EWOULDBLOCK, "over the rate")
 
 
-def _move(flow: Flow, size: int, work: Callable[[int], Any], moved: Callable[[Any], int]) -> Any:
+def move(flow: Flow, size: int, work: Callable[[int], Any], moved: Callable[[Any], int]) -> Any:
     """
     Move what may be moved.
 
@@ -105,7 +105,7 @@ class MeteredSocket(socket.socket):
         receive = super().recvmsg
         if self.reads is None or any(rest[1:]):
             return receive(size, *rest)
-        return _move(self.reads, size, lambda allowed: receive(allowed, *rest), _length)
+        return move(self.reads, size, lambda allowed: receive(allowed, *rest), _length)
 
     def send(self, data: Any, flags: int = 0) -> int:
         """
@@ -136,7 +136,7 @@ class MeteredSocket(socket.socket):
         if self.writes is None:
             return send(buffers, *rest)
         data = b"".join(buffers)
-        return int(_move(self.writes, len(data), lambda size: send([data[:size]], *rest), int))
+        return int(move(self.writes, len(data), lambda size: send([data[:size]], *rest), int))
 
 
 def metered(transport: Any) -> MeteredSocket:
@@ -145,6 +145,9 @@ def metered(transport: Any) -> MeteredSocket:
     the same descriptor.
     """
     plain = transport.socket
+    if hasattr(plain, "reads"):
+        # One that no kernel has, and that can be metered as it is.
+        return plain  # type: ignore[no-any-return]
     own = MeteredSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
     own.setblocking(False)
     transport.socket = own

@@ -14,6 +14,7 @@ from terminable.policy.limits import Limit, Per, limit
 from terminable.throttling.claims import Source
 from terminable.throttling.peers import Peers
 from terminable.throttling.throttled import Throttled
+from terminable.tracking import layers
 
 
 @dataclass
@@ -88,14 +89,20 @@ class Throttle:
             return peers.of(peer), partial(peers.leave, peer)
         return Source(self.reactor, each.rate, each.burst), _nothing
 
-    def begin(self, transport: Any, idle: Callable[[Any], object]) -> None:
+    def begin(
+        self,
+        transport: Any,
+        idle: Callable[[Any], object],
+        abort: Callable[[Any], object] = layers.abort,
+    ) -> None:
         """
         There is a connection.
 
         @param idle: called with the transport when nothing is held any more that was.
+        @param abort: called with the transport if it has to be aborted.
         """
         if self.limits and transport not in self._live:
-            self._live[transport] = Throttled(self, transport, idle)
+            self._live[transport] = Throttled(self, transport, idle, abort)
 
     def meet(self, transport: Any) -> None:
         """

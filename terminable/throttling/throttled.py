@@ -5,6 +5,7 @@ One connection that is held to limits.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
@@ -40,10 +41,17 @@ class Throttled:
     One connection that is held to limits.
     """
 
-    def __init__(self, throttle: Throttle, transport: Any, idle: Callable[[Any], object]) -> None:
+    def __init__(
+        self,
+        throttle: Throttle,
+        transport: Any,
+        idle: Callable[[Any], object],
+        abort: Callable[[Any], object],
+    ) -> None:
         self._throttle = throttle
         self._transport = transport
         self._idle = idle
+        self._abort = abort
         self._met: list[tuple[Any, Meter]] = []
         self._flows: list[Receiving | Sending] = []
         self._leaving: list[Callable[[], object]] = []
@@ -164,9 +172,7 @@ class Throttled:
             peer=peer,
             limit=limit,
         )
-        transport = self._transport
-        end = getattr(transport, "abortConnection", None) or transport.loseConnection
-        self._later(limit.warning + LEAVING, end)
+        self._later(limit.warning + LEAVING, partial(self._abort, self._transport))
 
     def _later(self, seconds: float, work: Callable[[], object]) -> None:
         self._calls.append(self._throttle.reactor.callLater(seconds, work))

@@ -132,15 +132,23 @@ class Connection:
         The other end, for people.
         """
         address = self.peerAddress
-        return "somebody" if address is None else addressText(address)
+        try:
+            return "somebody" if address is None else addressText(address)
+        except Exception:
+            _log.failure("the address of {kind} cannot be told", kind=type(self.transport))
+            return "somebody"
 
     @property
     def protocolName(self) -> str:
         """
         The name of the class of the application's protocol.
         """
-        protocol = self.protocol or self._drains
-        return type(internals.httpChannel(protocol)).__name__ if protocol else "connection"
+        protocol = self.protocol
+        if protocol is None:
+            protocol = self._drains
+        if protocol is None:
+            return "connection"
+        return type(internals.httpChannel(protocol)).__name__
 
     def keep(self) -> None:
         """
@@ -197,8 +205,12 @@ class Connection:
             library.load()
             # A full drainer wins, which may ask a protocol that says for itself when it is
             # busy.  Whoever does not even claim to be a protocol is ended all the same.
-            drainer = IHintingDrainer(protocol, None) or IDrainer(protocol, None)
-            drainer = drainer or RawDrainer(protocol)
+            drainer = IHintingDrainer(protocol, None)
+            if drainer is None:
+                # Not "or": a protocol may be a collection, and empty.
+                drainer = IDrainer(protocol, None)
+            if drainer is None:
+                drainer = RawDrainer(protocol)
             if isinstance(drainer, RawDrainer):
                 drainer.transport = topOf(self.transport)
             self._drainer = fullDrainer(drainer)

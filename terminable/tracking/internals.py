@@ -8,16 +8,19 @@ new Twisted no longer has one of them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import IListeningPort
 from twisted.protocols.tls import TLSMemoryBIOProtocol
-from twisted.web.http import HTTPChannel, Request, _GenericHTTPChannelProtocol
 
-#: What C{Site} builds: a protocol that stands for an C{HTTPChannel} until ALPN
-#: has chosen, and perhaps for an C{H2Connection} from then on.
-GenericHTTPProtocol = _GenericHTTPChannelProtocol
+from terminable.tracking.known import HTTP_CHANNEL, Known
+
+if TYPE_CHECKING:
+    from twisted.web.http import HTTPChannel, Request
+
+#: What C{Site} builds: it stands for an C{HTTPChannel}, perhaps for an C{H2Connection}.
+GENERIC_HTTP = Known("twisted.web.http", "_GenericHTTPChannelProtocol")
 
 
 # -- transports
@@ -92,7 +95,7 @@ def isHTTPProducer(transport: FileDescriptor) -> bool:
     """
     producer = transport.producer
     producer = getattr(producer, "_producer", producer)
-    return isinstance(producer, HTTPChannel) or type(producer).__module__ == _HTTP2
+    return HTTP_CHANNEL.made(producer) or type(producer).__module__ == _HTTP2
 
 
 #: Where C{twisted.web} has its HTTP/2 connections; it may be that h2 is not there.
@@ -137,24 +140,21 @@ def exchangePath(port: Any, path: bytes) -> bytes:
 
 def httpChannel(protocol: Any) -> Any:
     """
-    The C{HTTPChannel} or C{H2Connection} that C{protocol} stands for now
-    (C{_channel}).
+    The C{HTTPChannel} or C{H2Connection} that C{protocol} stands for now (C{_channel}).
     """
-    return protocol._channel if isinstance(protocol, GenericHTTPProtocol) else protocol
+    return protocol._channel if GENERIC_HTTP.made(protocol) else protocol
 
 
 def negotiating(protocol: Any) -> bool:
     """
-    Whether it is still open which version of HTTP C{protocol} will speak
-    (C{_negotiatedProtocol}).
+    Whether it is still open which HTTP C{protocol} will speak (C{_negotiatedProtocol}).
     """
-    return isinstance(protocol, GenericHTTPProtocol) and protocol._negotiatedProtocol is None
+    return GENERIC_HTTP.made(protocol) and protocol._negotiatedProtocol is None
 
 
 def httpIdle(channel: HTTPChannel) -> bool:
     """
-    Whether nothing of a request was received that has not been answered
-    (C{_buffer}).
+    Whether nothing of a request was received that has not been answered (C{_buffer}).
     """
     return not channel.requests and not channel._buffer
 

@@ -134,6 +134,14 @@ def tlsLayer(transport: Any) -> TLSMemoryBIOProtocol | None:
     return None
 
 
+def abort(transport: Any) -> None:
+    """
+    Reset a connection, or lose it where the transport cannot.
+    """
+    end = getattr(transport, "abortConnection", None) or transport.loseConnection
+    end()
+
+
 def socketOf(transport: Any) -> socket.socket | None:
     """
     The transport's socket, if it has one and is connected.

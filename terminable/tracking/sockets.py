@@ -2,7 +2,9 @@
 What the kernel knows about a socket, and what it can be told.
 
 Every function answers for any socket on any platform; where the kernel cannot
-tell, the answer is the one that costs least when it is wrong.
+tell, the answer is the one that costs least when it is wrong.  A socket that no kernel has
+(those of L{terminable.testing}) is asked itself: by C{count}, as C{ioctl} is, and by
+C{events}, as C{poll} is.
 """
 
 from __future__ import annotations
@@ -64,6 +66,9 @@ _DROP_NEW: Final = (
 
 
 def _count(sock: socket.socket, request: int) -> int:
+    count = getattr(sock, "count", None)
+    if count is not None:
+        return int(count(request))
     if ioctl is None:  # pragma: no cover - Windows
         return 0
     number = array("i", [0])
@@ -86,6 +91,25 @@ def unacknowledged(sock: socket.socket) -> int:
     How many bytes the kernel holds that the peer has not confirmed.
     """
     return _count(sock, TIOCOUTQ)
+
+
+def isQuiet(sock: socket.socket) -> bool:
+    """
+    Whether the kernel holds nothing that we have not read, and nothing that the peer has
+    not confirmed.
+    """
+    return not (_count(sock, FIONREAD) or _count(sock, TIOCOUTQ))
+
+
+def end(sock: socket.socket) -> None:
+    """
+    Tell the peer that nothing more is sent, nor read; nothing happens if it was quicker.
+    """
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        # Not by C{contextlib}: ten thousand of these are waiting for each other.
+        return
 
 
 def notSent(sock: socket.socket) -> int:
@@ -181,16 +205,24 @@ def _tcpInfo(sock: socket.socket) -> bytes | None:
     return info if len(info) == size else None
 
 
+def _poll(sock: socket.socket, wanted: int) -> int:
+    poll = select.poll()
+    poll.register(sock, wanted)
+    found = poll.poll(0)
+    return found[0][1] if found else 0
+
+
 def readable(sock: socket.socket) -> bool:
     """
     Whether C{recv} or C{accept} would return at once.
     """
+    events = getattr(sock, "events", None)
+    if events is not None:
+        return bool(events() & select.POLLIN)
     try:
         if not hasattr(select, "poll"):  # pragma: no cover - Windows
             return bool(select.select([sock], [], [], 0)[0])
-        poll = select.poll()
-        poll.register(sock, select.POLLIN)
-        return bool(poll.poll(0))
+        return bool(_poll(sock, select.POLLIN))
     except (OSError, ValueError):
         return False
 
@@ -204,13 +236,11 @@ def gone(sock: socket.socket) -> bool:
     if not hasattr(select, "poll"):  # pragma: no cover - Windows
         return False
     ended = getattr(select, "POLLRDHUP", 0) | select.POLLHUP
+    events = getattr(sock, "events", None)
     try:
-        poll = select.poll()
-        poll.register(sock, getattr(select, "POLLRDHUP", 0))
-        found = poll.poll(0)
+        state = _poll(sock, getattr(select, "POLLRDHUP", 0)) if events is None else events()
     except (OSError, ValueError):
         return True
-    state = found[0][1] if found else 0
     if state & (select.POLLERR | select.POLLNVAL):
         return True
     return bool(state & ended) and not unread(sock)

@@ -220,8 +220,20 @@ class Waiting(StandIn):
         """
         Reset the connection.
         """
-        end = getattr(self.bottom, "abortConnection", None) or self.bottom.loseConnection
-        end()
+        self.gate.abort(self.bottom)
+
+    def unheard(self) -> None:
+        """
+        It ends without having been told anything.
+        """
+        self.gate.dropped(self.bottom, bool(self._early))
+
+    def dismiss(self) -> None:
+        """
+        Lose one whose peer is still there.
+        """
+        self.unheard()
+        self.lose()
 
     # -- as its own drainer
 

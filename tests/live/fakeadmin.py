@@ -22,6 +22,7 @@ FILES = {
     "/": (PAGE / "index.html", "text/html; charset=utf-8"),
     "/page.css": (PAGE / "page.css", "text/css; charset=utf-8"),
     "/page.js": (PAGE / "page.js", "text/javascript; charset=utf-8"),
+    "/words.js": (PAGE / "words.js", "text/javascript; charset=utf-8"),
 }
 
 #: A server to which nothing has happened yet.

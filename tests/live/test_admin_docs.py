@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.live.admindoors import DoorTestCase, ask
 from tests.live.clients import HOST, Address
-from tests.live.processes import freePort
+from tests.live.processes import SLACK, freePort
 from tests.live.test_docs import EXAMPLES, ROOT
 
 PAGE = ROOT / "docs" / "howto" / "admin.rst"
@@ -38,7 +38,7 @@ class WatchedTests(DoorTestCase):
         self.assertEqual(json.loads(ask(door, "/live").body)["checks"], {})
         self.assertEqual(ask(door, "/terminate", "POST").status, 202)
         server.send(0)
-        self.assertLess(server.gone(), 3.0)
+        self.assertLess(server.gone(), 1.0 + SLACK)
 
     def test_paths(self) -> None:
         """

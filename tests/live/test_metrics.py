@@ -75,13 +75,13 @@ class DoorTests(LiveTestCase):
         After a thousand connections that did this and that, the counters are what the
         report says, and what happens during the stop is seen as it happens.
         """
-        server, address, port, path = self.measured("--grace", "3", "--idle-grace", "0.5")
+        server, address, port, path = self.measured("--grace", "4.5", "--idle-grace", "0.5")
         chance = random.Random(1000)
         visits = [self.visit(address, chance.random()) for _ in range(1000)]
         stay = [peer for peer in visits if peer is not None]
         self.assertGreater(len(stay), 20)
         for number, peer in enumerate(stay[:10]):
-            peer.ask("/later?seconds=60" if number < 4 else "/later?seconds=1.5")
+            peer.ask("/later?seconds=60" if number < 4 else "/later?stopped=3")
         last = Samples(b"")
 
         def settled() -> bool:
@@ -98,7 +98,7 @@ class DoorTests(LiveTestCase):
         during = Samples(fetch(port))
         self.assertEqual(during.values("phase"), {"draining": 1.0})
         self.assertEqual(during.value("phase_connections", phase="draining"), 10.0)
-        self.assertTrue(0 < (during.value("time_left_seconds") or 0.0) < 3.0)
+        self.assertTrue(0 < (during.value("time_left_seconds") or 0.0) < 4.5)
         server.gone()
         report = json.loads(path.read_text())
         self.assertEqual(report["opened"], before.value("opened_total"))

@@ -3,6 +3,7 @@
  * Nothing comes from anywhere else, and whatever the server tells is set as text, never as markup:
  * a request may spell anything.  Points in time are seconds on the server's clock.
  */
+import { amount, byId, cell, duration, fill, make, say } from "./words.js";
 
 /** Milliseconds: until an answer must begin; without a word on a stream (one comes each 5 s);
  *  until the server is tried again; between two looks at its connections. */
@@ -19,47 +20,9 @@ const seen = { status: null, samples: [], phases: [], idleOver: 0, offset: 0, go
 const rows = new Map();
 let token = null, tries = 0;
 
-// -- words and nodes
-const byId = id => document.getElementById(id);
-const cell = (kind, text) => make("td", { class: kind }, text);
+// -- times and words
 const now = () => Date.now() / 1000 + seen.offset;
 const clock = at => new Date((at - seen.offset) * 1000).toLocaleTimeString([], { hour12: false });
-
-function duration(seconds) {
-  if (seconds < 9.95) return `${Math.max(0, seconds).toFixed(1)} s`;
-  if (seconds < 120) return `${Math.round(seconds)} s`;
-  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
-  return seconds < 172800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86400)} d`;
-}
-
-function amount(bytes) {
-  if (bytes === null) return "–";
-  const power = bytes < 1000 ? 0 : Math.min(4, Math.floor(Math.log10(bytes) / 3));
-  return `${+(bytes / 1000 ** power).toPrecision(3)} ${["B", "kB", "MB", "GB", "TB"][power]}`;
-}
-
-function make(tag, attributes = {}, ...children) {
-  const kind = ["line", "rect", "text", "polyline"].includes(tag) ? "2000/svg" : "1999/xhtml";
-  const node = document.createElementNS(`http://www.w3.org/${kind}`, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
-
-/** Give a node these children; those that it has stay, and what is selected in them. */
-function fill(node, children) {
-  for (const [place, child] of children.entries()) {
-    const old = node.children[place];
-    if (!old?.isEqualNode(child)) old ? old.replaceWith(child) : node.append(child);
-  }
-  while (node.children.length > children.length) node.lastElementChild.remove();
-}
-
-/** Set the text of a node, or of that which has this id. */
-function say(where, text) {
-  const node = byId(where) ?? where;
-  if (node.textContent !== `${text}`) node.textContent = text;
-}
 
 const askNothing = () => document.querySelectorAll("dialog[open]").forEach(each => each.close());
 const notice = text => { say("noticeText", text); byId("notice").hidden = !text; };
@@ -158,7 +121,8 @@ function show(status) {
   }
   // One moment is one point, however much is told of it.
   if (last && now() - last.at < 0.25 && last.phase === status.phase) seen.samples.pop();
-  seen.samples.push({ ...status, at: now() });
+  const { busy, idle } = status.counting && last ? last : status;
+  seen.samples.push({ ...status, busy, idle, at: now() });
   // What is long ago is remembered in less detail.
   if (seen.samples.length > SAMPLES) seen.samples = seen.samples.filter((_, place) => place % 2);
   Object.assign(seen, { status, gone: false });
@@ -174,6 +138,8 @@ function showAll() {
   say("phase", phase);
   byId("phase").dataset.phase = phase;
   for (const kind of KINDS) say(kind, gone ? 0 : status[kind]);
+  // In the first moments of a stop, busy ones are still found among the others.
+  if (status.counting && !gone) ["busy", "idle"].forEach(kind => say(kind, "…"));
   const left = status.left === null ? "no limit" : duration(status.left);
   say("leftName", stopping ? "Time left" : report ? "The stop took" : "Up for");
   say("left", stopping ? left : duration(report ? report.seconds : status.uptime));
@@ -336,6 +302,7 @@ function showRows({ total, connections }) {
     if (body.children[place] !== row) body.insertBefore(row, body.children[place]);
   }
   const which = byId("state").value || "live", shown = connections.length;
+  byId("rowsTable").classList.toggle("bare", !shown);
   say("rowsCaption", total ? `${shown} of ${total} that are ${which}` : `None is ${which} now`);
 }
 
@@ -351,6 +318,8 @@ async function look() {
 function openDialog({ dialog, id, what }) {
   const form = byId(dialog).querySelector("form"), { busy, idle } = seen.status;
   form.reset();
+  // Should another process answer by then, it is left alone.
+  form.dataset.pid = seen.status.pid;
   say(form.querySelector(".refusal"), "");
   say("abortWords", `Now ${busy} are busy and ${idle} are idle.`);
   if (id) form.elements.ids.value = id;
@@ -362,7 +331,7 @@ async function send(form) {
   const fields = [...form.elements].filter(each => each.name && each.value !== "");
   const special = { number: each => each.valueAsNumber, hidden: each => [each.value] };
   const values = fields.map(each => [each.name, special[each.type]?.(each) ?? each.value]);
-  const body = JSON.stringify(Object.fromEntries(values));
+  const body = JSON.stringify({ ...Object.fromEntries(values), pid: Number(form.dataset.pid) });
   const headers = { "Content-Type": "application/json" };
   try {
     await ask(form.dataset.path, { method: "POST", body, headers });
@@ -383,6 +352,11 @@ function press(button) {
   }
 }
 
+for (const form of document.querySelectorAll("dialog form")) {
+  form.append(make("p", { class: "refusal", role: "alert" }), make("div", { class: "buttons" },
+    make("button", { type: "button", "data-away": "" }, "Cancel"),
+    make("button", { class: form.dataset.kind }, form.dataset.act)));
+}
 document.addEventListener("submit", event => {
   event.preventDefault();
   if (event.target.dataset.path) send(event.target);

@@ -9,17 +9,9 @@ from functools import partial
 from typing import Any
 
 from twisted.internet.error import ConnectionLost
-from twisted.protocols.amp import (
-    ANSWER,
-    ASK,
-    COMMAND,
-    ERROR,
-    ERROR_CODE,
-    ERROR_DESCRIPTION,
-    AmpBox,
-    ProtocolSwitched,
-)
+from twisted.protocols.amp import ANSWER, ASK, COMMAND, ERROR, AmpBox, ProtocolSwitched
 
+from terminable.drainers.amp import errorBox
 from terminable.throttling.charges import Refusal
 from terminable.throttling.meters.lines import PausableMeter
 
@@ -61,11 +53,10 @@ class AMPMeter(PausableMeter):
         [box] = message
         if ASK not in box:
             return
-        wait = f"try again in {refusal.wholeSeconds} s".encode()
-        answer = {ERROR: box[ASK], ERROR_CODE: CODE, ERROR_DESCRIPTION: wait}
+        wait = f"try again in {refusal.wholeSeconds} s"
         # As AMP has it: perhaps nobody is there for an answer.
         with suppress(ConnectionLost, ProtocolSwitched):
-            self.protocol.sendBox(AmpBox(answer))
+            self.protocol.sendBox(errorBox(box[ASK], CODE, wait))
 
     def warn(self, refusal: Refusal) -> None:
         """

@@ -9,15 +9,13 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from twisted.logger import Logger
-from twisted.web.http import HTTPChannel
 
 from terminable import events
 from terminable.interfaces import ICounted
 from terminable.throttling.meter import Meter
-from terminable.throttling.meters.http import HTTPMeter
-from terminable.throttling.meters.messages import TwistedMeter
 from terminable.throttling.meters.own import OwnMeter
 from terminable.tracking import internals
+from terminable.tracking.known import HTTP_CHANNEL
 from terminable.tracking.layers import StandIn
 
 #: C{class of a protocol: module and class of ours}; imported when there is such a protocol,
@@ -40,12 +38,21 @@ _known: WeakKeyDictionary[type, Any] = WeakKeyDictionary()
 _log = Logger()
 
 
+def _meter(where: str) -> Any:
+    module, _, name = where.partition(".")
+    return getattr(import_module(f"terminable.throttling.meters.{module}"), name)
+
+
+def _made(where: str, protocol: Any) -> Meter:
+    found: Meter = _meter(where)(protocol)
+    return found
+
+
 def _find(kind: type) -> Any:
     for each in kind.__mro__:
         where = OURS.get(f"{each.__module__}.{each.__qualname__}")
         if where is not None:
-            module, _, name = where.partition(".")
-            return getattr(import_module(f"terminable.throttling.meters.{module}"), name)
+            return _meter(where)
     _log.warn(
         "messages of {kind} cannot be counted, as it does not provide ICounted",
         event=events.UNCOUNTED,
@@ -65,10 +72,11 @@ def meterOf(protocol: Any) -> Meter | None:
     if ICounted.providedBy(protocol):
         return OwnMeter(protocol)
     channel = internals.httpChannel(protocol)
-    if isinstance(channel, HTTPChannel) and internals.isWebSocket(internals.httpUpgraded(channel)):
-        return TwistedMeter(channel)
-    if isinstance(protocol, internals.GenericHTTPProtocol):
-        return HTTPMeter(protocol)
+    http = HTTP_CHANNEL.made(channel)
+    if http and internals.isWebSocket(internals.httpUpgraded(channel)):
+        return _made("messages.TwistedMeter", channel)
+    if internals.GENERIC_HTTP.made(protocol):
+        return _made("http.HTTPMeter", protocol)
     kind = type(protocol)
     if kind not in _known:
         _known[kind] = _find(kind)
