@@ -85,5 +85,7 @@ setup(
         "terminable.admin": ["page/*"],
         "terminable.drainers": ["README*"],
     },
+    # Fixtures for whoever tests a server with pytest.
+    entry_points={"pytest11": ["terminable = terminable.testing.pytestplugin"]},
     zip_safe=False,
 )

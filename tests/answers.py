@@ -12,6 +12,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
 from terminable.interfaces import IDrainer
+from terminable.testing.httpanswers import readAnswers as _read
 from tests.watches import HandWatch
 
 
@@ -38,42 +39,18 @@ def readAnswers(data: bytes, methods: list[bytes] | None = None) -> list[Answer]
     All answers in C{data}.
 
     @param methods: of the requests that they belong to, GET if there are too few.
-    @raise AssertionError: there is anything else, or one is not complete.
+    @raise AssertionError: one is not complete.
+    @raise ValueError: there is anything else.
     """
-    answers: list[Answer] = []
-    asked = list(methods or [])
-    while data:
-        head, there, data = data.partition(b"\r\n\r\n")
-        assert there, f"half an answer: {head!r}"
-        first, *lines = head.split(b"\r\n")
-        version, status, _ = first.split(b" ", 2)
-        assert version in (b"HTTP/1.1", b"HTTP/1.0"), first
-        headers = {k.lower(): v.strip() for k, v in (line.split(b":", 1) for line in lines)}
-        assert len(headers) == len(lines), f"a header twice: {lines}"
-        interim = status.startswith(b"1")
-        method = b"GET" if interim or not asked else asked.pop(0)
-        bodiless = interim or status in (b"204", b"304") or method == b"HEAD"
-        body, data = (b"", data) if bodiless else _body(headers, data)
-        answers.append(Answer(int(status), headers, body))
+    found, rest = _read(data, [method.decode() for method in methods or []], ended=True)
+    assert not rest, f"half an answer: {rest!r}"
+    answers = []
+    for each in found:
+        headers = {name.lower().encode(): value.encode() for name, value in each.headers}
+        assert len(headers) == len(each.headers), f"a header twice: {each.headers}"
+        assert each.complete, f"half an answer: {each}"
+        answers.append(Answer(each.status, headers, each.body))
     return answers
-
-
-def _body(headers: dict[bytes, bytes], data: bytes) -> tuple[bytes, bytes]:
-    if headers.get(b"transfer-encoding") == b"chunked":
-        body = b""
-        while True:
-            size, there, data = data.partition(b"\r\n")
-            assert there, "half a chunk"
-            length = int(size, 16)
-            assert data[length : length + 2] == b"\r\n", "half a chunk"
-            body, data = body + data[:length], data[length + 2 :]
-            if not length:
-                return body, data
-    length = headers.get(b"content-length")
-    if length is None:
-        return data, b""
-    assert len(data) >= int(length), f"{len(data)} of {int(length)} bytes"
-    return data[: int(length)], data[int(length) :]
 
 
 def request(path: str = "/", method: str = "GET", body: bytes = b"", *more: str) -> bytes:

@@ -17,7 +17,8 @@ from twisted.internet.endpoints import TCP4ServerEndpoint, wrapServerTLS
 from twisted.internet.threads import deferToThread
 
 from terminable.terminator import Terminator
-from tests.wire import PATIENCE, certificate, trusting
+from terminable.testing.peers import trusting
+from tests.wire import PATIENCE, certificate
 
 reactor: Any = installed
 
@@ -40,7 +41,7 @@ class Client:
 
         @return: the protocol that ALPN has chosen.
         """
-        self.socket = trusting(protocols).wrap_socket(self.socket)
+        self.socket = trusting(*(protocols or ())).wrap_socket(self.socket)
         chosen: str | None = self.socket.selected_alpn_protocol()
         return chosen
 
@@ -76,7 +77,7 @@ class RecordingWays:
     own = True
 
     def setUp(self) -> None:
-        self.terminator = Terminator(reactor, gracePeriod=5.0)
+        self.terminator = Terminator(reactor, gracePeriod=20.0)
         self.port: Any = None
         self.clients: list[Client] = []
 

@@ -50,6 +50,7 @@ FOREIGN = {
         "--logger",
         "--log-format",
         "--time",
+        "--seconds",
     ),
 }
 

@@ -65,6 +65,7 @@ FLOORS = {
     "ctl": 5,
     "tap": 5,
     "__main__": 5,
+    "testing": 6,
 }
 ROOF = max(FLOORS.values()) + 1
 

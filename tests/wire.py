@@ -21,6 +21,8 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
+from terminable.testing.peers import trusting as trusting
+
 #: How long to wait at most for what the kernel does in its own time, in seconds.
 PATIENCE = 10.0
 
@@ -33,18 +35,6 @@ def certificate() -> ssl.PrivateCertificate:
     A certificate for C{localhost}, made once.
     """
     return ssl.KeyPair.generate(size=2048).selfSignedCert(1, CN="localhost")
-
-
-def trusting(protocols: list[str] | None = None) -> standardSSL.SSLContext:
-    """
-    What a client needs to speak TLS to us, and to propose protocols by ALPN.
-    """
-    context = standardSSL.SSLContext(standardSSL.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = standardSSL.CERT_NONE
-    if protocols:
-        context.set_alpn_protocols(protocols)
-    return context
 
 
 def connectedPair(family: int = socket.AF_INET) -> tuple[socket.socket, socket.socket]:
@@ -184,7 +174,7 @@ class TLSPeer(Peer):
         super().__init__(sock)
         self.notified = False
         self._incoming, self._outgoing = standardSSL.MemoryBIO(), standardSSL.MemoryBIO()
-        self._tls = trusting(protocols).wrap_bio(self._incoming, self._outgoing)
+        self._tls = trusting(*(protocols or ())).wrap_bio(self._incoming, self._outgoing)
         self._shaken = False
         self._shake()
 

@@ -4,43 +4,5 @@ Certificates for tests.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
-#: When most of them begin and end to be valid, from now.
-YESTERDAY, SOON = timedelta(days=-1), timedelta(days=2)
-
-
-def pair(
-    name: str = "localhost", begins: timedelta = YESTERDAY, ends: timedelta = SOON
-) -> tuple[bytes, bytes]:
-    """
-    A certificate that has signed itself, and its key, in PEM format.
-    """
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    today = datetime.now(timezone.utc)
-    certificate = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(today + begins)
-        .not_valid_after(today + ends)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    return certificate.public_bytes(serialization.Encoding.PEM), key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-
-
-def selfSigned(
-    name: str = "localhost", begins: timedelta = YESTERDAY, ends: timedelta = SOON
-) -> bytes:
-    """
-    A certificate and its key, in one PEM text.
-    """
-    return b"".join(pair(name, begins, ends))
+from terminable.testing.selfsigned import pair as pair
+from terminable.testing.selfsigned import selfSigned as selfSigned

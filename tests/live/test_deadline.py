@@ -6,9 +6,13 @@ and G8.
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from tests.live.clients import Address, Peer
-from tests.live.processes import LiveTestCase, Server, freePort
+from terminable.testing import faults
+from terminable.testing.faulty import Faulty
+from terminable.testing.httpanswers import writeRequest
+from tests.live.clients import Address
+from tests.live.processes import PATIENCE, LiveTestCase, Server, freePort
 
 GRACE = 1.0
 IDLE = 0.3
@@ -45,30 +49,38 @@ class HostileClientTests(LiveTestCase):
             *("--port", self.plain.description, "--port", listen),
         )
 
-    def sending(self, text: str, address: Address | None = None) -> Peer:
+    def hostile(
+        self, fault: Any, *arguments: Any, address: Address | None = None, tls: bool = False
+    ) -> Faulty:
         """
-        A client that has sent this much.
+        A client that does not go.
         """
-        peer = (address or self.plain).connect()
-        peer.send(text.replace("\n", "\r\n").encode())
+        at = address or self.plain
+        peer: Faulty = fault((at.host, at.port), *arguments, tls=tls, limit=PATIENCE)
+        self.addCleanup(peer.close)
         return peer
+
+    def secured(self, fault: Any, *arguments: Any) -> Faulty:
+        """
+        The same with TLS.
+        """
+        return self.hostile(fault, *arguments, address=self.secure, tls=True)
 
     def test_everybodyIsToldAndNamed(self) -> None:
         """
         Stuck readers, half requests, long ones and silence: all are gone by the
         deadline, told what can be told, and named; the exit status says so.
         """
-        reader = self.plain.connect(window=4096)
-        reader.ask("/big?bytes=8000000")
-        line = self.sending("GE")
-        header = self.sending("GET /half HTTP/1.1\nHost: localhost\nX-Half: ")
-        upload = self.sending("POST /upload HTTP/1.1\nHost: localhost\nContent-Length: 9\n\n123")
-        long = self.sending("GET /later?seconds=60 HTTP/1.1\nHost: localhost\n\n")
-        secureLong = self.sending("GET /later?seconds=61 HTTP/1.1\nHost: a\n\n", self.secure)
-        secureUpload = self.sending(
-            "POST /upload?2 HTTP/1.1\nHost: a\nContent-Length: 9\n\n123", self.secure
-        )
-        silent, noHello = self.plain.reach(), self.secure.reach()
+        reader = self.hostile(faults.stuckReader, writeRequest("/big?bytes=8000000"))
+        line = self.hostile(faults.halfHeader, b"GE")
+        head = writeRequest("/half", headers={"X-Half": ""})[:-4]
+        header = self.hostile(faults.halfHeader, head)
+        upload = self.hostile(faults.halfBody, 9, 3, "/upload")
+        long = self.hostile(faults.halfHeader, writeRequest("/later?seconds=60"))
+        secureLong = self.secured(faults.halfHeader, writeRequest("/later?seconds=61"))
+        secureUpload = self.secured(faults.halfBody, 9, 3, "/upload?2")
+        silent = self.hostile(faults.silentPeer)
+        noHello = self.hostile(faults.silentTLS, address=self.secure)
         idle = [self.plain.connect(), self.secure.connect()]
         for peer in idle:
             peer.get("/sync")
@@ -84,12 +96,14 @@ class HostileClientTests(LiveTestCase):
         }
         for status, peers in told.items():
             for peer in peers:
-                answer = peer.answer()
+                peer.rest()
+                [answer] = peer.answers()
                 self.assertEqual((answer.status, answer.closing), (status, True))
-                self.assertEqual("retry-after" in answer.headers, status == 503)
-                self.assertEqual(peer.rest(), b"")
-        for peer in (silent, noHello, *idle):
-            self.assertEqual(peer.rest(), b"")
+                self.assertEqual(answer.header("Retry-After") is not None, status == 503)
+                self.assertEqual(peer.end(), "closed")
+        for gone in (silent, noHello, *idle):
+            self.assertEqual(gone.rest(), b"")
+        self.assertEqual((silent.end(), noHello.end(), reader.end()), ("closed", "closed", "reset"))
 
         report = self.server.report()
         named = {
