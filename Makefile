@@ -2,10 +2,11 @@
 PYTHON ?= python3
 PORT ?= 8080
 BENCH ?=
+RESULTS := benchmarks/results
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: serve test check docs bench clean
+.PHONY: serve test check docs bench bench-full clean
 .DELETE_ON_ERROR:
 
 serve: $(VENV)/serve.stamp  ## a server on $(PORT)
@@ -30,11 +31,17 @@ docs: $(VENV)/dev.stamp  ## docs/_build/html; the prose links to the API, so tha
 	$(BIN)/python -m pydoctor -q
 	$(BIN)/sphinx-build -n -W --keep-going -q docs docs/_build/html
 
-bench: $(VENV)/dev.stamp  ## the figures in the README; BENCH=--full for all the runs
+bench: $(VENV)/dev.stamp  ## side by side with whom is installed, in less than five minutes
 	$(BIN)/python benchmarks/run.py $(BENCH)
 
+bench-full: $(VENV)/dev.stamp  ## the figures in the README: fetch the peers, measure for less than an hour
+	$(BIN)/python benchmarks/peers/install.py
+	@status=0; $(BIN)/python benchmarks/run.py --full --save $(RESULTS)/comparison.json \
+	  --plots $(RESULTS) $(BENCH) || status=$$?; \
+	$(BIN)/python benchmarks/readme.py && exit $$status
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info docs/_build _trial_temp* .coverage* \
+	rm -rf $(VENV) build dist *.egg-info docs/_build _trial_temp* .coverage* benchmarks/peers/fetched \
 	  .hypothesis .mypy_cache .pytest_cache .ruff_cache twistd.pid twistd.log
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	find . -name dropin.cache -delete

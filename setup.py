@@ -41,8 +41,8 @@ extras = {
     ],
     "lint": ["mypy>=1.15", "mypy-zope>=1.0.11", "ruff>=0.9"],
     "docs": ["pydoctor>=25.10", "sphinx>=8", "towncrier>=24.8"],
-    # Nothing from here; counting instructions needs valgrind.
-    "bench": [],
+    # Pictures of the benchmarks; counting instructions needs valgrind.
+    "benchmarks": ["matplotlib>=3.9"],
 }
 extras["dev"] = sorted({requirement for extra in extras.values() for requirement in extra})
 

@@ -15,9 +15,9 @@ import sys
 import threading
 from typing import Any
 
-from clients import Answer, Client, Incomplete, get
-from common import Listen, Server, Workspace, acceptQueueLength
-from figures import Figure, arguments, exitStatus, show, spread
+from benchmarks.clients import Answer, Client, Incomplete, get
+from benchmarks.common import Listen, Server, Workspace, acceptQueueLength
+from benchmarks.figures import Figure, arguments, exitStatus, show, spread
 
 
 class Waiter(threading.Thread):

@@ -29,9 +29,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from clients import Client, get
-from common import HOST, Listen, Server, Workspace, freePort, raiseDescriptorLimit
-from figures import Figure, arguments, exitStatus, show
+from benchmarks.clients import Client, get
+from benchmarks.common import HOST, Listen, Server, Workspace, freePort, raiseDescriptorLimit
+from benchmarks.figures import Figure, arguments, exitStatus, show
 
 TOKEN = "0123456789abcdef"
 

@@ -8,7 +8,7 @@ import socket
 import ssl
 from dataclasses import dataclass
 
-from common import HOST
+from benchmarks.common import HOST
 
 
 class Incomplete(Exception):

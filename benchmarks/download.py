@@ -18,9 +18,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from clients import Client, Incomplete, get
-from common import Listen, Server, Stop, Workspace
-from figures import Figure, arguments, exitStatus, show
+from benchmarks.clients import Client, Incomplete, get
+from benchmarks.common import Listen, Server, Stop, Workspace
+from benchmarks.figures import Figure, arguments, exitStatus, show
 
 MIB = 2**20
 SIZE = 2_000_000

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from common import KINDS
+from benchmarks.common import KINDS
 
 
 def spread(values: Sequence[float], digits: int = 0) -> str:
@@ -72,6 +72,13 @@ def arguments(description: str | None, **defaults: Any) -> argparse.ArgumentPars
     return parser
 
 
+def figureTable(figures: Sequence[Figure]) -> str:
+    """
+    A line for each figure.
+    """
+    return table([HEADING, *(figure.row() for figure in figures)])
+
+
 def show(result: Any, figures: Sequence[Figure], asJson: bool) -> None:
     """
     Print what was measured.
@@ -79,7 +86,7 @@ def show(result: Any, figures: Sequence[Figure], asJson: bool) -> None:
     if asJson:
         print(json.dumps(result, indent=2, default=str))
     else:
-        print(table([HEADING, *(figure.row() for figure in figures)]))
+        print(figureTable(figures))
 
 
 def exitStatus(figures: Sequence[Figure]) -> int:

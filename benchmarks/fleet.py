@@ -20,11 +20,11 @@ import sys
 import time
 from typing import Any
 
-from common import Workspace, raiseDescriptorLimit
-from figures import Figure, arguments, exitStatus, show
-from fleetservers import Fleet, PlainFleet
-from restartclients import Load, percentile
-from restartprocesses import adoptingOrphans
+from benchmarks.common import Workspace, raiseDescriptorLimit
+from benchmarks.figures import Figure, arguments, exitStatus, show
+from benchmarks.fleetservers import Fleet, PlainFleet
+from benchmarks.restartclients import Load, percentile
+from benchmarks.restartprocesses import adoptingOrphans
 
 PROGRAMS: dict[str, type[Fleet]] = {"deploy": Fleet, "plain": PlainFleet}
 

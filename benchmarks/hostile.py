@@ -19,9 +19,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from clients import Client, get
-from common import Listen, Server, Workspace
-from figures import Figure, arguments, exitStatus, show
+from benchmarks.clients import Client, get
+from benchmarks.common import Listen, Server, Workspace
+from benchmarks.figures import Figure, arguments, exitStatus, show
 
 POST = b"POST /upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000\r\n\r\n"
 

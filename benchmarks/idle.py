@@ -1,278 +1,194 @@
 """
-10,000 idle keep-alive connections and 50 busy ones: how long the stop takes.
+How long a stop takes with 1,000, 10,000 and 30,000 idle connections and 50 busy ones.
 
-Counted from the end of the idle grace until the last idle client saw its
-connection end, and compared with a plain Python loop that closes as many
-sockets (C{closer.py}), seen by the same client in the same run.  The server
-also measures the turns of its own reactor, whoever fills them.
+Counted from the signal, for terminable from the end of its idle grace, until the last idle client
+saw its connection end; against plain loops in Python and C (C{closer.py}, C{closer.c}) that end
+as many, seen by the same client in the same run.  The servers of Twisted also measure the turns
+of their reactors, whoever fills them.
 
     python benchmarks/idle.py
-    python benchmarks/idle.py --server plain
+    python benchmarks/idle.py --servers "terminable,plain Twisted" --counts 10000 --stops 5
 """
 
 from __future__ import annotations
 
-import gc
+import contextlib
 import json
-import os
-import select
-import signal
-import socket
-import statistics
-import subprocess
 import sys
 import time
-from typing import Any
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
 
-from clients import Client, Incomplete, get
-from common import (
-    HERE,
-    HOST,
-    Listen,
-    Server,
-    Workspace,
-    freePort,
-    raiseDescriptorLimit,
-)
-from figures import Figure, arguments, exitStatus, show
+from benchmarks.clients import Client, Incomplete, get
+from benchmarks.crowds import Crowd, closerInC, closerInPython, floor
+from benchmarks.goals import PYTHON
+from benchmarks.machine import Listen, Workspace, raiseDescriptorLimit
+from benchmarks.peers import terminable
+from benchmarks.peers.base import Peer, Running
+from benchmarks.peers.registry import ALL
+from benchmarks.sheets import Sheet
+from benchmarks.sidebyside import failed, parser, repeating, run, servers
 
-BATCH = 100
+GRACE, IDLE_GRACE, LATEST = 10.0, 1.0, 20.0
+
+#: Connections that wait for an answer, for so many seconds.
+BUSY, SECONDS = 50, 1.5
+
+#: Descriptors that a process needs besides.
+SPARE = 150
 
 
-class Crowd:
+@dataclass
+class Seen:
     """
-    Many connections, each of which has had one request answered.
+    What one stop has shown.
+
+    @ivar lastGone: seconds until the last idle client was gone.
+    @ivar left: how many were not.
+    @ivar answered: how many of the busy ones were answered.
+    @ivar stall: the longest turn of the reactor since the signal, in milliseconds, if somebody
+        knows.
+    @ivar collection: the longest run of the garbage collector since.
+    @ivar ours: the longest turn that C{Terminator.longestTurn} owns up to, in milliseconds.
     """
 
-    def __init__(self, port: int, count: int) -> None:
-        self.sockets: dict[int, socket.socket] = {}
-        while len(self.sockets) < count:
-            self._open(port, min(BATCH, count - len(self.sockets)))
+    lastGone: float
+    left: int
+    answered: int
+    stall: float | None
+    collection: float | None
+    ours: float | None
 
-    def _open(self, port: int, count: int) -> None:
-        batch = []
-        for _ in range(count):
-            connection = socket.create_connection((HOST, port), 10.0)
-            connection.sendall(get())
-            batch.append(connection)
-        for connection in batch:
-            answer = b""
-            while b"\nhello\n" not in answer:
-                data = connection.recv(4096)
-                if not data:
-                    raise RuntimeError(f"an idle connection ended early: {answer!r}")
-                answer += data
-            connection.setblocking(False)
-            self.sockets[connection.fileno()] = connection
-
-    def watch(self, seconds: float) -> list[float]:
+    @property
+    def problem(self) -> str:
         """
-        The moments at which the connections ended, as they are seen here.
+        What makes it no figure, or a doubtful one.
         """
-        ended: list[float] = []
-        epoll = select.epoll()
-        for number in self.sockets:
-            epoll.register(number, select.EPOLLIN)
-        deadline = time.monotonic() + seconds
-        gc.disable()
-        while self.sockets and (left := deadline - time.monotonic()) > 0:
-            for number, _ in epoll.poll(left):
-                try:
-                    if self.sockets[number].recv(4096):
-                        continue
-                except OSError:
-                    pass
-                ended.append(time.monotonic())
-                self.sockets.pop(number).close()
-        gc.enable()
-        epoll.close()
-        return ended
-
-    def leave(self) -> None:
-        for connection in self.sockets.values():
-            connection.close()
-        self.sockets.clear()
+        if self.left:
+            return f"{self.left} idle connections were left"
+        return "" if self.answered == BUSY else f"{BUSY - self.answered} busy ones were cut"
 
 
-def baseline(count: int) -> float:
-    """
-    Seconds in which a plain loop ends so many connections.
-    """
-    port = freePort()
-    process = subprocess.Popen([sys.executable, str(HERE / "closer.py"), str(port), str(count)])
-    try:
-        deadline = time.monotonic() + 10.0
-        while True:
-            try:
-                socket.create_connection((HOST, port), 1.0).close()
-                break
-            except ConnectionRefusedError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.02)
-        crowd = Crowd(port, count)
-        time.sleep(0.2)
-        began = time.monotonic()
-        process.send_signal(signal.SIGTERM)
-        ended = crowd.watch(30.0)
-        crowd.leave()
-        process.wait(10.0)
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-    if len(ended) < count:
-        raise RuntimeError("the plain loop left connections behind")
-    return max(ended) - began
-
-
-def readBusy(clients: list[Client]) -> dict[str, int]:
-    """
-    How many were answered, and how many of those were told to close.
-    """
-    seen = {"answered": 0, "told": 0}
+def _answered(clients: list[Client]) -> int:
+    count = 0
     for client in clients:
-        try:
-            answer = client.answer()
-        except Incomplete:
-            pass
-        else:
-            seen["answered"] += answer.status == 200
-            seen["told"] += answer.saysClose
+        with contextlib.suppress(Incomplete, OSError):
+            count += client.answer().status == 200
         client.close()
-    return seen
+    return count
 
 
-def stopOnce(options: Any, workspace: Workspace) -> dict[str, Any]:
+def _heartbeat(beats: Path, began: float) -> dict[str, float | None]:
+    """
+    What the server has seen of itself since the signal.
+    """
+    if not beats.exists():
+        return dict.fromkeys(("stall", "collection", "ours"))
+    seen = json.loads(beats.read_text())
+    stall, collection = (
+        max((each for moment, each in seen[what] if moment > began), default=0.0)
+        for what in ("stalls", "collections")
+    )
+    return {"stall": stall, "collection": collection, "ours": seen["ours"]}
+
+
+def stopOnce(peer: Peer, count: int, workspace: Workspace) -> Seen:
     """
     Fill the server with idle and busy connections, stop it, watch.
     """
     beats = workspace.path / "heartbeat.json"
-    idleGrace = 0.0 if options.server == "plain" else options.idle_grace
+    beats.unlink(missing_ok=True)
+    environment = {"BENCH_HEARTBEAT": str(beats)} if peer.hasReactor else {}
+    grace = IDLE_GRACE if peer.isOurs else None
     listen = Listen(backlog=1024)
-    with Server(
-        options.server,
-        workspace,
-        [listen],
-        grace=options.grace,
-        idleGrace=idleGrace,
-        environment={"BENCH_HEARTBEAT": str(beats)},
-    ) as server:
-        crowd = Crowd(listen.port, options.idle)
-        busy = [Client(listen.port) for _ in range(options.busy)]
+    with Running(peer, workspace, listen, GRACE, grace, environment) as server:
+        crowd = Crowd(listen.port, count)
+        busy = [Client(listen.port) for _ in range(BUSY)]
         for client in busy:
-            client.send(get(f"/slow?seconds={options.seconds}"))
+            client.send(get(f"/slow?seconds={SECONDS}"))
         time.sleep(0.3)
         began = server.terminate()
-        ended = crowd.watch(options.grace + 5.0)
+        ended = crowd.watch(LATEST)
         left = len(crowd.sockets)
         crowd.leave()
-        seen = readBusy(busy)
-        stop = server.wait(options.grace + 10.0)
-    graceOver = began + idleGrace
-    turns = json.loads(beats.read_text())
-    longest = {
-        what: round(max((ms for moment, ms in turns[what] if moment > began), default=0.0), 2)
-        for what in ("stalls", "collections")
-    }
-    return {
-        "idleGone": len(ended),
-        "idleLeft": left,
-        "firstGone": round(min(ended) - graceOver, 4),
-        "lastGone": round(max(ended) - graceOver, 4),
-        **seen,
-        "exitSeconds": round(stop.seconds, 3),
-        "longestStallMs": longest["stalls"],
-        "longestCollectionMs": longest["collections"],
-        "ourLongestTurnMs": turns["ours"],
-        "status": stop.status,
-    }
+        answered = _answered(busy)
+        server.waitOrEnd(LATEST)
+    last = max(ended, default=began) - began - (grace or 0.0)
+    return Seen(last, left, answered, **_heartbeat(beats, began))
 
 
-def measure(options: Any) -> dict[str, Any]:
+def _counts(wanted: str) -> dict[str, int]:
     """
-    The plain loop, the server, the plain loop again, and their ratio.
+    The sizes of the crowds, by their names in tables; as large as this machine allows.
     """
-    limit = raiseDescriptorLimit()
-    if limit < options.idle + options.busy + 100:
-        options.idle = limit - options.busy - 100
-        print(f"only {options.idle} descriptors to be had", file=sys.stderr)
-    # Before and after each stop: the machine may have other things to do.
-    floor = [baseline(options.idle), baseline(options.idle)]
-    stops = []
-    for _ in range(options.stops):
-        stops.append(stopOnce(options, Workspace()))
-        floor += [baseline(options.idle), baseline(options.idle)]
-    return {
-        "server": options.server,
-        "idle": options.idle,
-        "busy": options.busy,
-        "cores": os.cpu_count(),
-        "plainLoopSeconds": [round(seconds, 4) for seconds in floor],
-        "stops": stops,
-        "ratio": [round(stop["lastGone"] / statistics.median(floor), 2) for stop in stops],
-    }
+    most = raiseDescriptorLimit() - BUSY - SPARE
+    found = {}
+    for word in wanted.split(","):
+        count = min(int(word), most)
+        if count < int(word):
+            print(f"not {int(word):,}: {most:,} descriptors can be had", file=sys.stderr)
+        found[f"{count:,} idle"] = count
+    return found
 
 
-def figures(result: dict[str, Any]) -> list[Figure]:
+def _floors(sheet: Sheet, column: str, count: int, inC: Path | None) -> None:
+    closers = {"plain C loop": [str(inC)]} if inC is not None else {}
+    closers[PYTHON] = closerInPython()
+    for name, closer in closers.items():
+        try:
+            sheet.add(name, column, floor(closer, count) * 1000)
+        except (OSError, RuntimeError) as reason:
+            failed(sheet, name, column, reason)
+
+
+def _fill(sheets: list[Sheet], peer: Peer, column: str, workspace: Workspace) -> None:
+    idle, stalls, turns = sheets
+    try:
+        seen = stopOnce(peer, idle.more["counts"][column], workspace)
+    except (OSError, RuntimeError) as reason:
+        failed(idle, peer.name, column, reason)
+        return
+    idle.add(peer.name, column, None if seen.left else seen.lastGone * 1000, seen.problem)
+    if seen.stall is not None:
+        stalls.add(peer.name, column, seen.stall)
+        kept = stalls.more.setdefault(peer.name, {}).setdefault(column, [])
+        kept.append({"longestCollection": round(seen.collection or 0.0, 2)})
+    if seen.ours is not None:
+        turns.add(peer.name, column, seen.ours)
+
+
+def measure(options: Namespace) -> list[Sheet]:
     """
-    The worst of the stops.
+    All servers with all crowds, between plain loops.
     """
-    stops, busy = result["stops"], result["busy"]
-    floor = statistics.median(result["plainLoopSeconds"]) * 1000
-    worst = max(stop["lastGone"] for stop in stops) * 1000
-    answered = min(stop["answered"] for stop in stops)
-    told = min(stop["told"] for stop in stops)
-    left = max(stop["idleLeft"] for stop in stops)
-    stall = max(stop["longestStallMs"] for stop in stops)
-    collection = max(stop["longestCollectionMs"] for stop in stops)
-    ours = [stop["ourLongestTurnMs"] for stop in stops]
-    turns = [turn for turn in ours if turn is not None]
-    return [
-        Figure(
-            f"{busy} busy: answered, told to close",
-            f"{answered}, {told}",
-            f"{busy}, {busy}",
-            answered == told == busy,
-        ),
-        Figure(
-            f"{result['idle']} idle: gone after the grace",
-            f"{worst:.0f} ms ({left} left), plain loop {floor:.0f} ms",
-            "all gone",
-            not left,
-        ),
-        Figure(
-            "  times the plain loop",
-            f"{max(result['ratio']):.2f}",
-            "<= 3",
-            max(result["ratio"]) <= 3,
-        ),
-        Figure(
-            "  longest turn of ours",
-            f"{max(turns):.1f} ms" if turns else "not told",
-            "<= 5 ms",
-            max(turns) <= 5 if turns else None,
-        ),
-        Figure(
-            "  longest stall of any cause",
-            f"{stall:.1f} ms (longest garbage collection {collection:.1f} ms)",
-        ),
-    ]
+    counts = _counts(options.counts)
+    command = repeating("idle", stops=options.stops, counts=options.counts)
+    columns = list(counts)
+    idle = Sheet("idle", "Until the last idle connection was gone", "ms", columns, command)
+    idle.more["counts"] = counts
+    stalls = Sheet("stalls", "Longest turn of the reactor in a stop", "ms", columns, command, 1)
+    turns = Sheet("turns", "Longest turn of our own in a stop", "ms", columns, command, 1)
+    workspace = Workspace()
+    inC = closerInC(workspace.path)
+    peers = servers(options, [*ALL, terminable.WITHOUT_TIMERS])
+    for column, count in counts.items():
+        for _ in range(options.stops):
+            # Before and after: the machine may have other things to do.
+            _floors(idle, column, count, inC)
+            for peer in peers:
+                _fill([idle, stalls, turns], peer, column, workspace)
+            _floors(idle, column, count, inC)
+    return [idle, stalls, turns]
 
 
 def main() -> int:
-    parser = arguments(__doc__)
-    parser.add_argument("--stops", type=int, default=1)
-    parser.add_argument("--idle", type=int, default=10_000)
-    parser.add_argument("--busy", type=int, default=50)
-    parser.add_argument("--seconds", type=float, default=1.5, help="a busy request")
-    parser.add_argument("--grace", type=float, default=10.0)
-    parser.add_argument("--idle-grace", type=float, default=1.0)
-    options = parser.parse_args()
-    result = measure(options)
-    lines = figures(result)
-    show(result, lines, options.json)
-    return exitStatus(lines)
+    """
+    The command line.
+    """
+    found = parser(__doc__)
+    found.add_argument("--counts", default="1000,10000,30000", help="by commas [%(default)s]")
+    return run(measure, found.parse_args())
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """
-How many requests a stop loses.
+How many requests a stop loses, side by side.
 
-50 clients that never retry load a server; it gets SIGTERM; every request that
-was written in full to an established connection and got no complete answer is
-lost.  A refused connection is not, nor is one that broke before the request
-could be written: those are counted as "unsent".
+50 clients that never retry load a server; it is told to stop; every request that was written in
+full to an established connection and got no complete answer is lost.  A refused connection is
+not, nor is one that broke before the request could be written.  Over HTTP/2 these are ten
+connections with ten streams each; a stream of which the server says that it has not looked at it
+is refused, and so not lost.
 
-    python benchmarks/lost.py --stops 20 --expect-zero
-    python benchmarks/lost.py --server plain        # the clients can fail
+    python benchmarks/lost.py --stops 20
+    python benchmarks/lost.py --servers "terminable,plain Twisted" --only TLS
 """
 
 from __future__ import annotations
@@ -17,76 +18,79 @@ import ssl
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
-from typing import Any
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from clients import Client, Incomplete, get
-from common import Listen, Server, Stop, Workspace
-from figures import Figure, arguments, show, spread
+from benchmarks import http2clients
+from benchmarks.clients import Client, Incomplete, get
+from benchmarks.machine import Listen, Workspace
+from benchmarks.peers.base import Peer, Running
+from benchmarks.sheets import Sheet
+from benchmarks.sidebyside import failed, parser, repeating, run, servers
+from benchmarks.started import Stop
+
+#: Seconds that a server is given to end, and those after which we end it.
+GRACE, LATEST = 10.0, 15.0
+
+#: Clients of HTTP/1.1, and connections of HTTP/2.
+CLIENTS, CONNECTIONS = 50, 10
 
 
 @dataclass(frozen=True)
-class Scenario:
+class Load:
     """
     How the clients behave.
     """
 
     name: str
-    keepAlive: bool
-    pause: float
-    tls: bool
+    keepAlive: bool = True
+    pause: float = 0.0
+    tls: bool = False
+    http2: bool = False
 
 
-SCENARIOS = [
-    Scenario(name + (", TLS" if tls else ""), keepAlive, pause, tls)
+LOADS = [
+    Load(name + (", TLS" if tls else ""), keepAlive, pause, tls)
     for tls in (False, True)
     for name, keepAlive, pause in (
-        ("keep-alive, no pause", True, 0.0),
-        ("keep-alive, 5 ms pause", True, 0.005),
+        ("keep-alive", True, 0.0),
+        ("5 ms pause", True, 0.005),
         ("new connection each", False, 0.0),
     )
-]
-
-
-@dataclass
-class Tally:
-    """
-    What became of one client's requests.
-    """
-
-    answered: int = 0
-    lost: int = 0
-    unsent: int = 0
-    reasons: list[str] = field(default_factory=list)
+] + [Load("HTTP/2", tls=True, http2=True)]
 
 
 class Loader(threading.Thread):
     """
-    One client: it sends, waits for the answer, and goes on until its connection
-    is refused.
+    One client: it sends, waits for the answer, and goes on until its connection is refused.
+
+    @ivar answered: requests with a complete answer.
+    @ivar lost: requests that were written, and got none.
+    @ivar unsent: connections that broke before a request was written.
     """
 
-    def __init__(
-        self, port: int, scenario: Scenario, tls: ssl.SSLContext | None, until: float
-    ) -> None:
+    def __init__(self, port: int, load: Load, tls: ssl.SSLContext | None, until: float) -> None:
         super().__init__(daemon=True)
-        self.port, self.scenario, self.tls = port, scenario, tls
-        self.until = until
-        self.tally = Tally()
-        self.request = get("/", *([] if scenario.keepAlive else ["Connection: close"]))
+        self.port, self.load, self.tls, self.until = port, load, tls, until
+        self.answered = self.lost = self.unsent = 0
+        self.request = get("/", *([] if load.keepAlive else ["Connection: close"]))
 
     def run(self) -> None:
+        """
+        Go on until nobody listens, or it is late.
+        """
         while time.monotonic() < self.until:
             try:
                 client = Client(self.port, self.tls)
             except ConnectionRefusedError:
                 return
             except OSError:
-                self.tally.unsent += 1
+                self.unsent += 1
                 continue
             try:
-                while self._exchange(client):
-                    time.sleep(self.scenario.pause)
+                while self._exchange(client) and time.monotonic() < self.until:
+                    time.sleep(self.load.pause)
             finally:
                 client.close()
 
@@ -97,16 +101,15 @@ class Loader(threading.Thread):
         try:
             client.send(self.request)
         except OSError:
-            self.tally.unsent += 1
+            self.unsent += 1
             return False
         try:
             answer = client.answer()
-        except Incomplete as reason:
-            self.tally.lost += 1
-            self.tally.reasons.append(str(reason))
+        except Incomplete:
+            self.lost += 1
             return False
-        self.tally.answered += 1
-        return self.scenario.keepAlive and not answer.saysClose
+        self.answered += 1
+        return self.load.keepAlive and not answer.saysClose
 
 
 @dataclass
@@ -116,109 +119,99 @@ class Outcome:
     """
 
     lost: int
-    unsent: int
     answered: int
+    unsent: int
     stop: Stop
 
+    @property
+    def problem(self) -> str:
+        """
+        What makes it no figure, or a doubtful one.
+        """
+        if not self.answered:
+            return "nothing was answered"
+        return f"had to be ended after {LATEST:g} s" if self.stop.ended else ""
 
-def stopOnce(options: Any, scenario: Scenario, workspace: Workspace) -> Outcome:
+
+def _loaders(
+    port: int, load: Load, tls: ssl.SSLContext | None
+) -> Sequence[Loader | http2clients.Loader]:
+    until = time.monotonic() + LATEST + 5.0
+    if not load.http2:
+        return [Loader(port, load, tls, until) for _ in range(CLIENTS)]
+    assert tls is not None
+    asking = http2clients.tlsContext(tls)
+    return [http2clients.Loader(port, asking, until) for _ in range(CONNECTIONS)]
+
+
+def stopOnce(peer: Peer, load: Load, workspace: Workspace) -> Outcome:
     """
     Start a server, load it, stop it, count.
     """
-    listen = Listen(tls=scenario.tls)
-    tls = workspace.tlsContext() if scenario.tls else None
-    with Server(
-        options.server,
-        workspace,
-        [listen],
-        grace=options.grace,
-        idleGrace=options.idle_grace,
-    ) as server:
-        until = time.monotonic() + options.grace + 20.0
-        loaders = [Loader(listen.port, scenario, tls, until) for _ in range(options.clients)]
+    listen = Listen(tls=load.tls, backlog=1024)
+    tls = workspace.tlsContext() if load.tls else None
+    with Running(peer, workspace, listen, GRACE) as server:
+        loaders = _loaders(listen.port, load, tls)
         for loader in loaders:
             loader.start()
         time.sleep(random.uniform(0.5, 1.0))
         server.terminate()
-        stop = server.wait(options.grace + 15.0)
+        stop = server.waitOrEnd(LATEST)
         for loader in loaders:
-            loader.join(15.0)
-    tallies = [loader.tally for loader in loaders]
+            loader.join(LATEST)
     return Outcome(
-        sum(tally.lost for tally in tallies),
-        sum(tally.unsent for tally in tallies),
-        sum(tally.answered for tally in tallies),
+        sum(loader.lost for loader in loaders),
+        sum(loader.answered for loader in loaders),
+        sum(loader.unsent for loader in loaders),
         stop,
     )
 
 
-def measure(options: Any) -> dict[str, Any]:
+def _fill(sheet: Sheet, peer: Peer, load: Load, stops: int, workspace: Workspace) -> None:
+    for _ in range(stops):
+        try:
+            seen = stopOnce(peer, load, workspace)
+        except (OSError, RuntimeError) as reason:
+            failed(sheet, peer.name, load.name, reason)
+            continue
+        sheet.add(peer.name, load.name, seen.lost if seen.answered else None, seen.problem)
+        more = sheet.more.setdefault(peer.name, {}).setdefault(load.name, [])
+        seconds = round(seen.stop.seconds, 3)
+        more.append({"answered": seen.answered, "unsent": seen.unsent, "seconds": seconds})
+
+
+def measure(options: Namespace) -> list[Sheet]:
     """
-    All scenarios, C{options.stops} stops each.
+    All loads on all servers.
     """
-    result: dict[str, Any] = {"server": options.server, "clients": options.clients}
+    loads = [load for load in LOADS if options.only in load.name]
+    settings = {"stops": options.stops}
+    if options.ourStops and options.ourStops != options.stops:
+        settings["our_stops"] = options.ourStops
+    sheet = Sheet(
+        "lost",
+        "Requests lost at a stop",
+        "requests",
+        [load.name for load in loads],
+        repeating("lost", **settings),
+    )
     workspace = Workspace()
-    for scenario in SCENARIOS:
-        if options.only and options.only not in scenario.name:
-            continue
-        outcomes = [stopOnce(options, scenario, workspace) for _ in range(options.stops)]
-        result[scenario.name] = {
-            "lost": [outcome.lost for outcome in outcomes],
-            "unsent": [outcome.unsent for outcome in outcomes],
-            "answered": [outcome.answered for outcome in outcomes],
-            "exitSeconds": [round(outcome.stop.seconds, 3) for outcome in outcomes],
-            "statuses": sorted({outcome.stop.status for outcome in outcomes}),
-        }
-        if options.verbose:
-            print(scenario.name, result[scenario.name], file=sys.stderr)
-    return result
-
-
-def lostInAll(result: dict[str, Any]) -> int:
-    """
-    How many were lost in all stops of all scenarios.
-    """
-    return sum(sum(seen["lost"]) for seen in result.values() if isinstance(seen, dict))
-
-
-def figures(result: dict[str, Any]) -> list[Figure]:
-    """
-    A line for each scenario.  Of plain Twisted nothing is expected but that it
-    loses something: else the clients prove nothing.
-    """
-    lines = []
-    total = lostInAll(result)
-    for name, seen in result.items():
-        if not isinstance(seen, dict):
-            continue
-        text = (
-            f"{spread(seen['lost'])} of {len(seen['lost'])} stops; "
-            f"{sum(seen['answered'])} answered, {sum(seen['unsent'])} unsent, "
-            f"exit after {spread(seen['exitSeconds'], 2)} s"
-        )
-        if result["server"] == "plain":
-            lines.append(Figure(f"lost, plain Twisted: {name}", text))
-        else:
-            lines.append(Figure(f"lost: {name}", text, "0", not any(seen["lost"])))
-    if result["server"] == "plain":
-        lines.append(Figure("lost, plain Twisted: all", str(total), "> 0", total > 0))
-    return lines
+    for peer in servers(options):
+        stops = options.ourStops if peer.isOurs and options.ourStops else options.stops
+        for load in loads:
+            if peer.speaksHTTP2 or not load.http2:
+                _fill(sheet, peer, load, stops, workspace)
+    return [sheet]
 
 
 def main() -> int:
-    parser = arguments(__doc__)
-    parser.add_argument("--stops", type=int, default=20)
-    parser.add_argument("--clients", type=int, default=50)
-    parser.add_argument("--grace", type=float, default=10.0)
-    parser.add_argument("--idle-grace", type=float)
-    parser.add_argument("--only", help="scenarios whose name contains this")
-    parser.add_argument("--verbose", action="store_true")
-    parser.add_argument("--expect-zero", action="store_true", help="1 if any is lost")
-    options = parser.parse_args()
-    result = measure(options)
-    lines = figures(result)
-    show(result, lines, options.json)
-    return int(options.expect_zero and lostInAll(result) > 0)
+    """
+    The command line.
+    """
+    found = parser(__doc__)
+    found.add_argument("--our-stops", dest="ourStops", type=int, help="of terminable [as others]")
+    found.add_argument("--only", default="", help="loads whose name contains this")
+    return run(measure, found.parse_args())
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-# A raw protocol that ignores every goodbye, on the endpoint that the
+# Another protocol than HTTP by Twisted, on the endpoint, and of the factory, that the
 # environment names: for the doors that can serve nothing but web sites.
 import os
 
 from twisted.application import service, strports
-
-import resources
+from twisted.python.reflect import namedAny
 
 application = service.Application("raw")
-strports.service(os.environ["BENCH_ENDPOINT"], resources.stubborn).setServiceParent(application)
+strports.service(
+    os.environ["BENCH_ENDPOINT"], namedAny(os.environ["BENCH_FACTORY"])
+).setServiceParent(application)

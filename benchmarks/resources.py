@@ -208,6 +208,43 @@ class StubbornFactory(protocol.Factory):
 stubborn = StubbornFactory()
 
 
+class Plain(protocol.Protocol):
+    """
+    The smallest answer to whatever is asked, by a protocol that sets no timers; C{/slow} is
+    answered after 1.5 s.
+    """
+
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n%s\r\nhello\n"
+
+    def dataReceived(self, data: bytes) -> None:
+        if not data.startswith(b"GET /slow"):
+            self.transport.write(self.answer % b"")  # type: ignore[union-attr]
+            return
+        if "terminable" in sys.modules:
+            from terminable import IDrainer
+
+            # Else it would look idle while it works.
+            directlyProvides(self, IDrainer)
+        reactor.callLater(1.5, self.finish)
+
+    def finish(self) -> None:
+        """
+        Answer what took its time.
+        """
+        transport: Any = self.transport
+        transport.write(self.answer % b"Connection: close\r\n")
+        transport.loseConnection()
+
+    def isBusy(self) -> bool:
+        return True
+
+    def drain(self) -> None:
+        pass
+
+
+plain = protocol.Factory.forProtocol(Plain)
+
+
 class Heartbeat:
     """
     Asks for a call every millisecond and notes each one that comes more than

@@ -29,11 +29,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from common import Listen, Server, Workspace, raiseDescriptorLimit
-from figures import Figure, arguments, exitStatus, show
-from restartclients import Load, percentile
-from restartprocesses import Family, Tail, adoptingOrphans
-from restartrelay import Relay
+from benchmarks.common import Listen, Server, Workspace, raiseDescriptorLimit
+from benchmarks.figures import Figure, arguments, exitStatus, show
+from benchmarks.restartclients import Load, percentile
+from benchmarks.restartprocesses import Family, Tail, adoptingOrphans
+from benchmarks.restartrelay import Relay
 
 #: What the old process logs when its successor has taken over; the number is the successor's.
 TOOK_OVER = r"upgrade: (\d+) serves now"
@@ -90,7 +90,6 @@ class Restartable(Server):
 
     def __enter__(self) -> Restartable:
         super().__enter__()
-        self.pid = self._process.pid
         self.family = Family(self.pid)
         self.tail = Tail(self.logPath, self.family)
         self.statuses: list[int | None] = getattr(self, "statuses", [])

@@ -28,10 +28,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from common import HERE, ROOT, Workspace, raiseDescriptorLimit
-from figures import Figure, arguments, exitStatus, show
-from throttlingclients import Client, Rate, measure, upload
-from throttlingcount import VARIANTS
+from benchmarks.common import HERE, ROOT, Workspace, raiseDescriptorLimit
+from benchmarks.figures import Figure, arguments, exitStatus, show
+from benchmarks.throttlingclients import Client, Rate, measure, upload
+from benchmarks.throttlingcount import VARIANTS
 
 KINDS = {"lines": "lines", "websocket": "WebSocket", "autobahn": "Autobahn"}
 

@@ -26,8 +26,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from common import HERE, ROOT, raiseDescriptorLimit
-from figures import Figure, arguments, exitStatus, show
+from benchmarks.common import HERE, ROOT, raiseDescriptorLimit
+from benchmarks.figures import Figure, arguments, exitStatus, show
+from benchmarks.sheets import Sheet
 
 VARIANTS = ("bare", "own", "pair")
 
@@ -135,6 +136,21 @@ def figures(result: dict[str, Any]) -> list[Figure]:
         else:
             lines.append(Figure(what, f"{text}, {more:+.0f}", "<= +256", more <= 256))
     return lines
+
+
+def sheets(result: dict[str, Any]) -> list[Sheet]:
+    """
+    What was counted, for the record.
+    """
+    command = "python benchmarks/tracking.py"
+    rows = {"bare": "plain Twisted", "own": "terminable", "pair": "terminable (wrapped factory)"}
+    work = Sheet("instructions", "Work for a request", "instructions", ["a request"], command)
+    memory = Sheet("memory", "Memory for an idle connection", "bytes", ["a connection"], command)
+    for name, seen in result.items():
+        for count in seen.get("instructions", []):
+            work.add(rows[name], work.columns[0], count)
+        memory.add(rows[name], memory.columns[0], seen["memory"]["bytes"])
+    return [sheet for sheet in (work, memory) if sheet.cells]
 
 
 def main() -> int:

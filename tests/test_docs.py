@@ -41,6 +41,7 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+(?![\w(-])")
 #: Options in the prose that belong to somebody else's program.
 FOREIGN = {
     *("--listen", "--server", "--stops", "--nodaemon", "--pidfile", "--python", "--full"),
+    *("--servers", "--counts", "--count", "--our-stops", "--save", "--plots", "--only"),
     *(
         "--unix-socket",
         "--deploy-hook",
