@@ -2,11 +2,13 @@
 PYTHON ?= python3
 PORT ?= 8080
 BENCH ?=
+MINUTES ?= 30
+SEED ?= 1
 RESULTS := benchmarks/results
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: serve test check docs bench bench-full clean
+.PHONY: serve test attack check docs bench bench-full clean
 .DELETE_ON_ERROR:
 
 serve: $(VENV)/serve.stamp  ## a server on $(PORT)
@@ -20,6 +22,9 @@ test: $(VENV)/dev.stamp  ## the suite, by pytest with the coverage gate; what is
 	$(BIN)/coverage report
 	$(BIN)/pytest -n 3 --dist loadfile tests/live
 	$(BIN)/trial tests/test_*.py
+
+attack: $(VENV)/dev.stamp  ## random use and misuse, for MINUTES, beginning with SEED
+	$(BIN)/python -W ignore -m tests.attacks.fuzz --minutes $(MINUTES) --seed $(SEED)
 
 check: $(VENV)/dev.stamp  ## lint, format, types, floors
 	$(BIN)/ruff check

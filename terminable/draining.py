@@ -137,6 +137,9 @@ class Drain:
         def doRead() -> Any:
             vars(transport).pop("doRead", None)
             self._begin(transport)
+            if not transport.connected or transport.disconnecting:
+                # Whoever was told has lost it: it is given nothing more.
+                return None
             return transport.doRead()
 
         transport.doRead = doRead

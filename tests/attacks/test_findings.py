@@ -1,0 +1,147 @@
+"""
+What attacks have brought to light, each once more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from terminable.errors import NotServing
+from terminable.policy.phases import Phase
+from terminable.terminator import Terminator
+from tests.attacks.applications import Script
+from tests.attacks.scene import Scene
+from tests.doubles import Hinting, World
+
+
+class FindingTests(SynchronousTestCase):
+    """
+    Odd things at odd moments.
+    """
+
+    def scene(self, *kinds: str, **settings: Any) -> Scene:
+        """
+        A server with these ports.
+        """
+        scene = Scene(Counter(), **{"idleGrace": 0.0, "gracePeriod": 0.5, **settings})
+        for kind in kinds:
+            scene.listen(kind)
+        return scene
+
+    def test_releasedWhileItIsSuspended(self) -> None:
+        """
+        An application releases the ports when its connection is made, and that is while the
+        queue is emptied because they go away for a while: whoever watches hears of everything
+        in the order in which it happened.
+        """
+        scene = self.scene("unix")
+        told: list[tuple[Phase, Phase]] = []
+        scene.observer.phaseChanged = (  # type: ignore[method-assign]
+            lambda old, new: told.append((old, new))
+        )
+        scene.connect(0, Script("raw", {"connectionMade": "release"}))
+        scene.suspend()
+        self.assertEqual(scene.end(), [])
+        self.assertGreater(len(told), 3)
+        for (_, new), (old, _) in pairwise(told):
+            self.assertIs(old, new)
+
+    def test_listensWhileItIsEnded(self) -> None:
+        """
+        An observer ends everything when it is told that somebody listens again, while an older
+        generation drains: the new port does not stay open, and whoever opened it is told.
+        """
+        for deed, quiet in (("abort", 0.0), ("terminate", 0.0)):
+            scene = self.scene("unix", idleGrace=quiet)
+            scene.connect(0, Script("drainer", {}, "yes"))
+            scene.reactor.turn()
+            scene.release(False, 2.0)
+            scene.reactor.turn()
+            scene.observer.deeds["phaseChanged"] = deed
+            self.assertRaises(NotServing, scene.listen, "unix")
+            scene.observer.deeds.clear()
+            self.assertFalse(any(port.connected for port in scene.ports))
+            self.assertEqual(scene.end(), [])
+
+    def test_servesAgainAtOnce(self) -> None:
+        """
+        The deadline is brought forward to now, and whoever hears that all is over listens
+        again: it serves, and can be ended again.
+        """
+        scene = self.scene("tcp", idleGrace=0.1)
+        scene.terminate(0.5)
+        scene.observer.deeds["terminated"] = "listen"
+        scene.terminate(0)
+        scene.observer.deeds.clear()
+        self.assertIs(scene.terminator.phase, Phase.SERVING)
+        self.assertEqual(scene.end(), [])
+
+    def test_nobodyReads(self) -> None:
+        """
+        Somebody who does not take what was written is aborted at the end, and named, though
+        the application says that nothing is in flight.
+        """
+        scene = self.scene("unix")
+        scene.connect(0, Script("drainer"))
+        scene.reactor.turn()
+        scene.abort()
+        scene.act(scene.factories[0].built[0], "writeMuch")
+        scene.reactor.go(0.2)
+        [report] = scene.observer.reports
+        self.assertEqual((report.aborted, len(report.stragglers)), (1, 1))
+        self.assertEqual(scene.end(), [])
+
+    def test_lostBeforeItIsRead(self) -> None:
+        """
+        Somebody is accepted during the quiesce time, and his protocol loses him as soon as it
+        is asked: what he has sent is not given to it any more.
+        """
+        for deed in ("lose", "abortConnection"):
+            scene = self.scene("unix", quiesce=0.2, linger=0.0)
+            scene.terminate(0.5)
+            scene.connect(0, Script("drainer", {"isBusy": deed}))
+            scene.guests[0].send(b"hello")
+            scene.reactor.go(0.1)
+            self.assertEqual(scene.end(), [])
+
+    def test_endedByItsLastWord(self) -> None:
+        """
+        A last word is cut short by C{abort}, and that is the end of its connection: nothing
+        more is done to it.
+        """
+
+        class Talkative(Hinting):
+            busy = True
+            word = "bye"
+
+        world = World(Talkative, gracePeriod=0.1, idleGrace=0.0)
+        transport = world.connect()
+        transport.loseConnection = transport.end  # type: ignore[method-assign]
+        result = world.terminator.terminate()
+        world.pass_(0.15)
+        self.assertNoResult(result)
+        world.terminator.abort()
+        world.pass_(0.05)
+        self.assertEqual(self.successResultOf(result).aborted, 1)
+
+    def test_withoutAnAddress(self) -> None:
+        """
+        A port that cannot tell where it listens is closed all the same.
+        """
+        scene = self.scene("unix")
+        [port] = scene.ports
+
+        def getHost() -> Any:
+            raise OSError
+
+        port.getHost = getHost
+        terminator = Terminator(scene.reactor)
+        scene.end()
+        port.startListening()
+        terminator.attach(port)
+        terminator.abort()
+        self.assertFalse(port.connected)
