@@ -316,7 +316,7 @@ class CrowdTests(SynchronousTestCase):
 
     def test_stopped(self) -> None:
         """
-        Whoever was about to ask when the crowd was stopped does not.
+        Whoever was about to ask when the crowd was stopped does not, and does not connect.
         """
         with Scripted([OK] * 9) as server:
             crowd = Crowd(settingsFor(server))
@@ -324,7 +324,7 @@ class CrowdTests(SynchronousTestCase):
             crowd.stopping.set()
             self.assertTrue(client._turn("/", 0.0))
             client._drop()
-        self.assertEqual((crowd.tally().connections, crowd.tally().total), (1, 0))
+        self.assertEqual((crowd.tally().connections, crowd.tally().total), (0, 0))
         self.assertNotIn(b"GET", b"".join(server.heard))
 
     def test_stuck(self) -> None:

@@ -85,13 +85,13 @@ class Client(threading.Thread):
             return not self.asking or self._hear(target, began)
 
     def _write(self, target: str) -> None:
-        if self._talk is None:
-            self._talk = Conversation(self._settings)
-            self._crowd.count("connections")
         self.asking = True
         if self._crowd.stopping.is_set():
             self.asking = False
             return
+        if self._talk is None:
+            self._talk = Conversation(self._settings)
+            self._crowd.count("connections")
         self._talk.ask(self._request(target))
 
     def _request(self, target: str) -> bytes:
