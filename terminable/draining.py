@@ -166,10 +166,10 @@ class Drain:
         busy = connection.isBusy()
         if busy or connection.prompt or not getattr(type(drainer), "forgetful", False):
             self.roll.remember(connection)
-        elif transport not in self.callers:
-            self._parting.watch(connection)
         if busy:
             self._ledger.sawBusy(transport)
+        else:
+            self._parting.watch(connection)
         if self.roll.draining(transport):
             if self.callers.isAt(transport):
                 return

@@ -11,7 +11,6 @@ of each is done.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
@@ -27,26 +26,33 @@ class _Seen:
     """
     An idle connection as it was when it was looked at; stands in for its C{doRead} until
     something comes.
+
+    @ivar alone: whether nothing has to be said on it before its socket is shut down.
     """
 
-    __slots__ = ("_over", "_transport", "producer", "protocol")
+    __slots__ = ("_parting", "_transport", "alone", "producer", "protocol")
 
-    def __init__(self, transport: Any, over: Callable[[Any], object]) -> None:
+    def __init__(self, transport: Any, parting: Parting, alone: bool) -> None:
         self._transport = transport
-        self._over = over
+        self._parting = parting
+        self.alone = alone
         self.protocol = transport.protocol
         self.producer = transport.producer
 
     def __call__(self) -> Any:
-        self._over(self._transport)
-        return self._transport.doRead()
+        self._parting.forget(self._transport)
+        why = self._transport.doRead()
+        if why is None:
+            self._parting.look(self._transport)
+        return why
 
     def isStill(self, transport: Any) -> bool:
         """
         Whether nothing about it has changed, as far as this process knows.
         """
         return (
-            transport.protocol is self.protocol
+            self.alone
+            and transport.protocol is self.protocol
             and transport.producer is self.producer
             and transport.connected
             and not transport.disconnecting
@@ -70,23 +76,43 @@ class Parting:
 
     def watch(self, connection: Connection) -> None:
         """
-        A connection is idle now; it is remembered as that until something comes.
+        A connection is idle now; it is remembered as that until something comes, and then
+        looked at again.
+        """
+        transport = connection.transport
+        if (
+            isinstance(transport, FileDescriptor)
+            and transport not in self._seen
+            and getattr(transport.doRead, "__func__", None) is type(transport).doRead
+        ):
+            seen = self._seen[transport] = _Seen(transport, self, self._isAlone(connection))
+            transport.doRead = seen  # type: ignore[method-assign]
 
+    def _isAlone(self, connection: Connection) -> bool:
+        """
         Those that others have an eye on, that TLS or a wrapper has to say something on, and
         those whose peer has never spoken are ended one by one.
         """
-        transport = connection.transport
-        sock = socketOf(transport)
-        if (
+        sock = socketOf(connection.transport)
+        return (
             sock is not None
-            and isinstance(transport, FileDescriptor)
-            and transport not in self._seen
-            and connection.protocol is getattr(transport, "protocol", None)
-            and getattr(transport.doRead, "__func__", None) is type(transport).doRead
+            and not self._roll.knows(connection.transport)
+            and connection.protocol is connection.transport.protocol
             and connection.silent
             and sockets.hasSpoken(sock)
-        ):
-            transport.doRead = self._seen[transport] = _Seen(transport, self.forget)  # type: ignore[method-assign]
+        )
+
+    def look(self, transport: Any) -> None:
+        """
+        Something came: it is counted at once who is busy with it.
+        """
+        if transport in self._roll.ledger:
+            connection = self._roll.connection(transport)
+            if connection.isUnfinished():
+                self._roll.remember(connection)
+                self._roll.ledger.sawBusy(transport)
+            else:
+                self.watch(connection)
 
     def forget(self, transport: Any) -> None:
         """

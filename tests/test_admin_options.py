@@ -52,6 +52,15 @@ class AdminOptionTests(TapTestCase):
         self.assertIs(door.watched.terminator, service.terminator)
         self.assertEqual(door.watched.leave.__name__, "stop")
 
+    def test_spool(self) -> None:
+        """
+        The door tells of a spool, if there is one.
+        """
+        service = self.make("--admin", self.free(), "--spool", self.mktemp())
+        door: Any = next(iter(service))
+        [spool] = door.watched.spools
+        self.assertIn(spool, list(service))
+
     def test_plugin(self) -> None:
         """
         Also before another plugin.

@@ -4,7 +4,10 @@ Admission when the queue is full, and when a stop begins.
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.address import IPv4Address
+from twisted.mail.smtp import SMTP
 
 from tests.admitting import RoomTestCase
 from tests.doubles import (
@@ -14,6 +17,22 @@ from tests.doubles import (
     MemoryEndpoint,
     MemoryTransport,
 )
+
+
+class Mail(SMTP):
+    """
+    A mail server that has nothing to do.
+    """
+
+    def connectionMade(self) -> None:
+        """
+        Say nothing.
+        """
+
+    def connectionLost(self, reason: Any = None) -> None:
+        """
+        Nor then.
+        """
 
 
 class FullTests(RoomTestCase):
@@ -98,6 +117,15 @@ class FullTests(RoomTestCase):
         other.protocol.makeConnection(other)
         self.assertTrue(third.disconnecting)
         self.assertFalse(other.disconnecting)
+
+    def test_words(self) -> None:
+        """
+        Who is refused is told so in the words of the protocol, if it has any.
+        """
+        self.open(Mail, capacity=1, queue=0, full="refuse")
+        _, second = self.come(2)
+        self.assertEqual(second.written[:10], b"421 4.3.2 ")
+        self.assertTrue(second.disconnecting)
 
     def test_refusalFails(self) -> None:
         """

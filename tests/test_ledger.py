@@ -315,6 +315,19 @@ class LedgerTests(SynchronousTestCase):
             )
             self.assertIs(ledger.end(key, unfinished), expected)
 
+    def test_settledTooLate(self) -> None:
+        """
+        What is to come of somebody who is over, or was never there, changes nothing.
+        """
+        ledger: Ledger[str] = Ledger()
+        ledger.open("a", 0.0)
+        ledger.beginStop(0.0)
+        ledger.end("a")
+        before = ledger.report(1.0)
+        ledger.settle("a", Outcome.ABORTED)
+        ledger.settle("b", Outcome.ABORTED)
+        self.assertEqual(ledger.report(1.0), before)
+
 
 class Accounts(RuleBasedStateMachine):
     """

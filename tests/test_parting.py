@@ -15,7 +15,7 @@ from twisted.web.server import Site
 
 from terminable.asking import whenDraining
 from terminable.policy.ledger import Outcome
-from tests.doubles import Boom, Plain
+from tests.doubles import Boom, Plain, Polite
 from tests.test_draining_sockets import SocketTestCase
 
 
@@ -152,13 +152,38 @@ class NotIdleTests(PartingTestCase):
 
     def test_received(self) -> None:
         """
-        Something came: whoever was remembered as idle is looked at again.
+        Something came, and it is idle again: it was looked at again, and is remembered anew.
         """
         self.stop()
+        seen = self.first.transport.doRead
         self.one.sendall(b"more")
         self.go(0.1)
-        self.assertEqual(self.hooked(), [False, True])
+        self.assertEqual(self.hooked(), [True, True])
+        self.assertIsNot(self.first.transport.doRead, seen)
         self.slowly()
+
+    def test_lostByItself(self) -> None:
+        """
+        Or the protocol has lost the connection because of what came.
+        """
+        self.first.dataReceived = lambda data: self.first.transport.loseConnection()
+        self.stop()
+        self.one.sendall(b"bye")
+        self.go(0.2)
+        self.assertTrue(ended(self.one))
+        self.assertNotIn("doRead", vars(self.first.transport))
+
+    def test_gone(self) -> None:
+        """
+        Or aborted it, and was told so at once.
+        """
+        transport = self.first.transport
+        self.first.dataReceived = lambda data: transport.connectionLost(Failure(Boom()))
+        self.stop()
+        self.one.sendall(b"bye")
+        self.go(0.1)
+        self.assertNotIn("doRead", vars(transport))
+        self.assertEqual(self.first.lost, 1)
 
     def test_unread(self) -> None:
         """
@@ -248,6 +273,47 @@ class NotIdleTests(PartingTestCase):
         self.assertNotIn("doRead", vars(transport))
         del transport.connectionLost, transport.abortConnection
         self.flushLoggedErrors()
+
+
+class Answering(Polite):
+    """
+    Busy with whatever has come.
+    """
+
+    def dataReceived(self, data: bytes) -> None:
+        self.busy = data == b"do"
+
+
+class CountedTests(SocketTestCase):
+    """
+    Who becomes busy while the stop is under way.
+    """
+
+    protocol = Answering
+
+    def test_busy(self) -> None:
+        """
+        It is counted as soon as it is so, whether the peer had spoken before or not, and also
+        if its protocol says for itself whether it is.
+        """
+        self.serve()
+        (one, first), (two, second) = self.connected(), self.spoken()
+        del second.dataReceived
+        self.terminator.terminate()
+        self.go(0.1)
+        self.assertEqual(self.counted(), (0, 2))
+        for count, client in enumerate((one, two), 1):
+            client.sendall(b"do")
+            self.go(0.1)
+            self.assertEqual(self.counted(), (count, 2 - count))
+        first.busy = second.busy = False
+
+    def counted(self) -> tuple[int, int]:
+        """
+        How many are busy, and how many idle, as it is told.
+        """
+        progress = self.terminator.progress()
+        return progress.busy, progress.idle
 
 
 class PageTests(SocketTestCase):
