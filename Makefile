@@ -2,13 +2,14 @@
 PYTHON ?= python3
 PORT ?= 8080
 BENCH ?=
+SOAK ?= 10
 MINUTES ?= 30
 SEED ?= 1
 RESULTS := benchmarks/results
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: serve test attack check docs bench bench-full clean
+.PHONY: serve test attack check docs bench bench-full soak clean
 .DELETE_ON_ERROR:
 
 serve: $(VENV)/serve.stamp  ## a server on $(PORT)
@@ -44,6 +45,9 @@ bench-full: $(VENV)/dev.stamp  ## the figures in the README: fetch the peers, me
 	@status=0; $(BIN)/python benchmarks/run.py --full --save $(RESULTS)/comparison.json \
 	  --plots $(RESULTS) $(BENCH) || status=$$?; \
 	$(BIN)/python benchmarks/readme.py && exit $$status
+
+soak: $(VENV)/dev.stamp  ## servers that are ended and renewed under load, for $(SOAK) minutes
+	$(BIN)/python -m tests.soak --minutes $(SOAK)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info docs/_build _trial_temp* .coverage* benchmarks/peers/fetched \
