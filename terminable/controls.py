@@ -44,18 +44,49 @@ class ControlOptions:
     """
 
     optParameters = [  # noqa: RUF012 - Twisted reads it from the class
-        ["capacity", None, None, "Serve so many connections at once; the others wait."],
-        ["capacity-per-peer", None, None, "The same for those of one peer."],
-        ["queue", None, None, "Have so many connections wait. [default: 256]"],
-        ["queue-per-peer", None, None, "The same for those of one peer; more are refused."],
-        ["wait", None, None, "Seconds that a connection waits before it is refused."],
-        ["stay", None, None, "Seconds that a connection may be inside before it is aborted."],
-        ["when-full", None, None, f"What if the queue is full: {', '.join(FULL)}. [default: hold]"],
+        [
+            "capacity",
+            None,
+            None,
+            "Serve so many connections at once; the others wait. [off if not given]",
+        ],
+        [
+            "capacity-per-peer",
+            None,
+            None,
+            "Serve so many connections of one peer at once; its others wait. [off if not given]",
+        ],
+        ["queue", None, None, "Have so many connections wait to be served. [default: 256]"],
+        [
+            "queue-per-peer",
+            None,
+            None,
+            "Have so many connections of one peer wait; more are refused. [off if not given]",
+        ],
+        [
+            "wait",
+            None,
+            None,
+            "Seconds that a connection waits before it is refused. [off if not given]",
+        ],
+        [
+            "stay",
+            None,
+            None,
+            "Seconds that a connection may be inside before it is aborted. [off if not given]",
+        ],
+        [
+            "when-full",
+            None,
+            None,
+            f"What happens when the --queue is full: {', '.join(FULL)}. [default: hold]",
+        ],
         [
             "waiting-at-stop",
             None,
             None,
-            f"What of those who wait at a stop: {' or '.join(AT_STOP)}. [default: admit]",
+            "What happens to connections that wait when a stop begins: "
+            f"{' or '.join(AT_STOP)}. [default: admit]",
         ],
         [
             "peer-prefixes",
@@ -63,25 +94,66 @@ class ControlOptions:
             None,
             "Bits of an IPv4 and an IPv6 address that make a peer. [default: 32,64]",
         ],
-        ["agent-check", None, None, "Tell HAProxy at this port or endpoint how the server stands."],
-        ["redis", None, None, "Where shared limits are kept: redis://127.0.0.1:6379/0."],
-        ["redis-away", None, None, "Shared limits without Redis: open or closed. [default: open]"],
+        [
+            "agent-check",
+            None,
+            None,
+            "Tell HAProxy at this port or endpoint how the server stands. [off if not given]",
+        ],
+        [
+            "redis",
+            None,
+            None,
+            "Where --shared-limit counts: redis://127.0.0.1:6379/0. [off if not given]",
+        ],
+        [
+            "redis-away",
+            None,
+            None,
+            "While --redis is away, --shared-limit lets everybody go on (open) or nobody (closed). "
+            "[default: open]",
+        ],
         [
             "spool",
             None,
             None,
-            "Record each POST in this file, or postgresql:// database, and answer 202.",
+            "Record each POST in this file, or postgresql:// database, and answer 202. "
+            "[off if not given]",
         ],
-        ["spool-work", None, None, "Work off what is recorded by this function, by dotted name."],
-        ["spool-rate", None, None, "So much of it, such as 10/s or 600/min."],
-        ["spool-at-once", None, None, "So many items at the same time. [default: 1]"],
+        [
+            "spool-work",
+            None,
+            None,
+            "Work off what --spool has recorded by this function, by dotted name. "
+            "[off if not given]",
+        ],
+        [
+            "spool-rate",
+            None,
+            None,
+            "Work off so much of what --spool has recorded, such as 10/s or 600/min. "
+            "[no limit if not given]",
+        ],
+        [
+            "spool-at-once",
+            None,
+            None,
+            "Work off so many items of --spool at the same time. [default: 1]",
+        ],
         [
             "admin",
             None,
             None,
-            "Have an operator see and end the server here: unix:/run/site/admin.sock.",
+            "Have an operator see and end the server here: unix:/run/site/admin.sock. "
+            "[off if not given]",
         ],
-        ["admin-token-file", None, None, "What whoever comes to --admin must know; mode 0600."],
+        [
+            "admin-token-file",
+            None,
+            None,
+            "File, of mode 0600, with the token that whoever comes to --admin must know. "
+            "[off if not given]",
+        ],
     ]
 
     def __init__(self) -> None:
@@ -100,7 +172,7 @@ class ControlOptions:
 
     def opt_shared_limit(self, text: str) -> None:
         """
-        The same for all processes that use the same --redis, in messages. May be repeated.
+        Hold clients to a rate of messages, over all processes of one --redis. May be repeated.
         """
         options: Any = self
         options["shared-limits"].append(text)

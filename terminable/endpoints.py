@@ -109,7 +109,9 @@ def admissionFrom(options: dict[str, Any], names: dict[str, str] = ADMISSION) ->
         return Admission(**given)
     except InvalidOption as problem:
         name = typed.get(problem.option, problem.option)
-        raise InvalidOption(name, problem.value, problem.expected) from None
+        # None cannot be typed.
+        expected = problem.expected.removesuffix(", or None")
+        raise InvalidOption(name, problem.value, expected) from None
 
 
 def limitFrom(option: str, text: str, **settings: Any) -> Limit:

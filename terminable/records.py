@@ -30,8 +30,18 @@ class RecordOptions:
     """
 
     optParameters = [  # noqa: RUF012 - Twisted reads it from the class
-        ["report", None, None, "Write the report of a stop to this file, as JSON."],
-        ["log-json", None, None, "Log to this file, or - for the output, as lines of JSON."],
+        [
+            "report",
+            None,
+            None,
+            "Write the report of a stop to this file, as JSON. [off if not given]",
+        ],
+        [
+            "log-json",
+            None,
+            None,
+            "Log to this file, or - for the output, as lines of JSON. [off if not given]",
+        ],
     ]
 
 

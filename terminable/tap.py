@@ -84,9 +84,14 @@ class Options(ControlOptions, RecordOptions, UsageOptions):
         ["quiesce", None, None, "Seconds to go on accepting after the signal. [default: 0]"],
         ["linger", None, None, "Seconds to wait for a peer that takes nothing. [default: 2]"],
         ["stagger", None, None, "Seconds over which to spread long-lived goodbyes. [default: 0]"],
-        ["workers", None, None, "Serve in this many processes, below one that supervises them."],
-        ["close-code", None, None, "What WebSockets are closed with. [default: 1001]"],
-        ["close-reason", None, None, "The text that goes with it."],
+        [
+            "workers",
+            None,
+            None,
+            "Serve in this many processes, below one that supervises them. [off if not given]",
+        ],
+        ["close-code", None, None, "The code that WebSockets are closed with. [default: 1001]"],
+        ["close-reason", None, None, "The text that goes with --close-code. [empty if not given]"],
     ]
     optFlags = [  # noqa: RUF012 - Twisted reads it from the class
         ["invisible", None, "At an upgrade, move idle connections to the successor, alive."],
@@ -102,8 +107,7 @@ class Options(ControlOptions, RecordOptions, UsageOptions):
 
     def opt_port(self, port: str) -> None:
         """
-        Listen on this port number or endpoint description. May be repeated.
-        [default: 8080]
+        Listen on this port number or endpoint description. May be repeated. [default: 8080]
         """
         self["ports"].append(port)
 

@@ -230,6 +230,7 @@ class StatusTests(AboveTestCase):
         told = self.get("/connections").json
         one, other = self.pids()
         self.assertEqual((told["total"], told["busy"], told["missing"]), (3, 3, []))
+        self.assertEqual((told["idle"], told["waiting"]), (0, 0))
         self.assertEqual(told["pid"], os.getpid())
         rows = [(row["pid"], row["age"]) for row in told["connections"]]
         self.assertEqual(rows, [(other, 2.0), (one, 1.5), (one, 0.5)])

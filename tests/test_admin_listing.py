@@ -219,6 +219,7 @@ class WaitingTests(AdminTestCase):
         self.assertEqual(
             [each["doing"] for each in told["connections"]], ["waiting to be admitted"] * 2
         )
+        self.assertEqual((told["idle"], told["waiting"]), (1, 2))
         self.assertEqual(self.watched.census.waiting, 2)
         factory.protocols[0].busy = True
         terminator.terminate()

@@ -66,14 +66,17 @@ class AdmissionTests(TapTestCase):
         What cannot be meant is told as it was typed.
         """
         for typed, expected in (
-            ("--capacity 0", "--capacity: 0 given, expected a whole number, 1 or more, or None"),
+            ("--capacity 0", "--capacity: 0 given, expected a whole number, 1 or more"),
             ("--capacity ten", "--capacity: 'ten' given, expected a whole number"),
             ("--queue 5", "--queue: 5 given, expected --capacity or --capacity-per-peer as well"),
             ("--capacity 5 --when-full sigh", "--when-full: 'sigh' given, expected one of hold"),
             ("--stay 0", "--stay: '0' given, expected a number of seconds above 0"),
             ("--capacity 1 --peer-prefixes 33,64", "--peer-prefixes: '33,64' given, expected bits"),
         ):
-            self.assertIn(f"terminable: {expected}", self.refused(*typed.split()))
+            line = self.refused(*typed.split())
+            self.assertIn(f"terminable: {expected}", line)
+            # That cannot be typed.
+            self.assertNotIn("None", line)
 
 
 class LimitTests(TapTestCase):

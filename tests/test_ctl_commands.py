@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from terminable.ctl.address import addressOf
 from terminable.ctl.client import Door
 from terminable.ctl.columns import Paper
-from terminable.ctl.commands import PAUSE, Session
+from terminable.ctl.commands import NO_WORKERS, PAUSE, Session
 from terminable.ctl.options import Options
 from terminable.ctl.outcomes import DONE, STRAGGLERS, Refused
 from terminable.ctl.watch import Screen
@@ -355,6 +355,25 @@ class RestartTests(CommandTestCase):
         over = self.begins("under way", "--wait")
         self.after("failed: it exited with 1")
         self.assertEqual(str(over[0].value), "restart failed: it exited with 1")
+
+    def test_noWorkers(self) -> None:
+        """
+        Where there are none, it is said what replaces the server.
+        """
+        for words in ((), ("--wait",)):
+            self.fake.answers["POST /restart"] = [(404, {"error": "there is nothing"})]
+            over = self.begin("restart", *words)
+            self.assertEqual(str(over[0].value), NO_WORKERS)
+
+    def test_refused(self) -> None:
+        """
+        Any other refusal is told as it is, and that of a server that is not ours.
+        """
+        self.fake.answers["POST /restart"] = [(409, {"error": "under way"})]
+        self.assertEqual(str(self.begin("restart")[0].value), "under way (409)")
+        self.fake.answers["POST /restart"] = [(404, {"error": "there is nothing"})]
+        self.fake.answers["GET /status"] = [(404, {"error": "what?"})]
+        self.assertEqual(str(self.begin("restart")[0].value), "what? (404)")
 
     def test_within(self) -> None:
         """

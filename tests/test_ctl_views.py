@@ -333,6 +333,16 @@ class ConnectionTests(SynchronousTestCase):
         showConnections(Paper(out), {"total": 0, "busy": 0, "idle": 0, "connections": []})
         self.assertEqual(out.getvalue(), "0 of 0 shown; all: 0 busy, 0 idle\n")
 
+    def test_waiting(self) -> None:
+        """
+        Those that wait to be admitted are counted, if there are any.
+        """
+        out = io.StringIO()
+        showConnections(Paper(out), {"busy": 2, "idle": 1, "waiting": 1, "pid": 7})
+        self.assertEqual(
+            out.getvalue(), "0 of 0 shown; all: 2 busy, 1 idle, 1 waiting; process 7\n"
+        )
+
     def test_unknown(self) -> None:
         """
         What is not known is a dash.

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,40 @@ class CheckTests(SynchronousTestCase):
         After a plain stop, refused connections are none.
         """
         check(Tally(refused=[self.refused], refusedCount=1), 4.0, mayRefuse=True)
+
+    def test_onlyRefused(self) -> None:
+        """
+        If nobody was lost but those who were refused, equal ones are one line, and it is said
+        what that may be.
+        """
+        later = replace(self.refused, at=6.0)
+        other = replace(later, target="/a")
+        tally = Tally({"fresh": 2}, [], 0, [self.refused, later, other], 3)
+        failure = self.assertRaises(Dropped, check, tally, 4.0, address="h:1")
+        self.assertEqual(
+            str(failure),
+            "requests were dropped (2 answered, 0 lost, 3 refused): "
+            "nobody listened for a while; for a plain stop say mayRefuse=True\n"
+            "  0.500 s to 2.000 s: 2 times fresh: GET /: refused at h:1\n"
+            "  2.000 s: fresh: GET /a: refused at h:1",
+        )
+        self.assertEqual(len(failure.lost), 3)
+
+    def test_manyRefused(self) -> None:
+        """
+        Of many that differ, some are shown.
+        """
+        refused = [replace(self.refused, target=f"/{each}") for each in range(25)]
+        failure = self.assertRaises(Dropped, check, Tally(refused=refused), 4.0)
+        self.assertEqual(str(failure).splitlines()[-1], "  and 5 more")
+        self.assertEqual(str(failure).splitlines()[1], "  0.500 s: fresh: GET /0: refused")
+
+    def test_address(self) -> None:
+        """
+        The server is named as people write it.
+        """
+        for where, expected in (("h:1", "h:1"), (("::1", 2), "[::1]:2"), (Path("/s"), "/s")):
+            self.assertEqual(Load(where).address, expected)
 
     def test_many(self) -> None:
         """

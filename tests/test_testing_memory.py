@@ -214,6 +214,27 @@ class TimeTests(MemoryTestCase):
             server.advance(0.2)
             self.assertEqual(client.ended, "closed", factory)
 
+    def test_resource(self) -> None:
+        """
+        A resource is served by a site, which keeps the time of the reactor.
+        """
+        server = MemoryServer(Shop())
+        self.assertIsInstance(server.factory, Site)
+        client = server.connect()
+        client.request("/")
+        self.assertEqual(len(client.answers()), 1)
+        server.advance(60.1)
+        self.assertEqual(client.ended, "closed")
+
+    def test_noFactory(self) -> None:
+        """
+        Anything else is refused.
+        """
+        thing: Any = Shop
+        problem = self.assertRaises(InvalidOption, MemoryServer, thing)
+        self.assertEqual((problem.option, problem.value), ("factory", Shop))
+        self.assertEqual(problem.expected, "a factory or a Resource")
+
     def test_wrapping(self) -> None:
         """
         The factory stays what it was, to whoever looks at it.

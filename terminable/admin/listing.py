@@ -110,7 +110,12 @@ class Listing:
         page = chosen[query.offset : query.offset + query.limit]
         await watched.work.each(page, self._tell)
         busy, idle = watched.counts()
-        counts = {"total": len(chosen), "busy": busy, "idle": idle}
+        counts = {
+            "total": len(chosen),
+            "busy": busy,
+            "idle": idle,
+            "waiting": watched.terminator.waiting,
+        }
         head = json.dumps({"pid": os.getpid(), **counts})
         # Ten thousand at once would be felt by those whom this server is for.
         rows = ",\n".join(self._rows)

@@ -201,6 +201,7 @@ SCHEMAS = {
             "total": count("how many there are that were asked for"),
             "busy": count("of all connections, those with something in flight"),
             "idle": count("of all connections, the others"),
+            "waiting": count("connections that wait to be admitted, which are not among these"),
             "connections": listOf(named("Connection"), "one page of them"),
         }
     ),

@@ -23,6 +23,9 @@ from terminable.errors import Unreachable
 #: Seconds between two questions whether a successor serves.
 PAUSE = 0.5
 
+#: What is said about a restart where there is nothing that could be replaced.
+NO_WORKERS = "this server has no workers (--workers); to replace it, use upgrade"
+
 
 class Session:
     """
@@ -132,6 +135,16 @@ class Session:
         return DONE
 
     async def _restart(self, command: given.Restart) -> int:
+        try:
+            return await self._replaceAll(command)
+        except Refused as problem:
+            if problem.status != HTTPStatus.NOT_FOUND:
+                raise
+        # This is refused as well if it is no server of ours.
+        await self.door.get("/status")
+        raise Refused(NO_WORKERS)
+
+    async def _replaceAll(self, command: given.Restart) -> int:
         if not command["wait"]:
             return await self._tell(command)
         status = await self._ask(command, await self.door.get("/status"))

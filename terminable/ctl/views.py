@@ -115,6 +115,8 @@ def showConnections(paper: Paper, answer: Told) -> None:
         paper.table(CONNECTIONS, [row for each in shown for row in connectionRows(each)])
     line = f"{len(shown)} of {answer.get('total', len(shown))} shown; all: "
     line += counted(answer, "busy", "idle")
+    if answer.get("waiting"):
+        line += f", {plain(answer['waiting'])} waiting"
     if answer.get("pid") is not None:
         line += f"; process {plain(answer['pid'])}"
     paper.line(line)

@@ -4,7 +4,10 @@ The file in which whoever serves says what its process number is.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
+from collections.abc import Callable
 from typing import Any
 
 from twisted.logger import Logger
@@ -38,14 +41,20 @@ def remove(path: str) -> None:
     """
     Take it away, if it speaks of this process.
     """
+    if _named(path) == os.getpid():
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+
+def _named(path: str) -> int | None:
+    """
+    @return: the number of the process that it speaks of, if it can be read.
+    """
     try:
         with open(path, encoding="ascii") as written:
-            ours = written.read().strip() == str(os.getpid())
-        if ours:
-            os.unlink(path)
+            return int(written.read())
     except (OSError, ValueError):
-        # It was taken away, or is somebody else's.
-        return
+        return None
 
 
 def follow(path: str, reactor: Any) -> None:
@@ -54,6 +63,34 @@ def follow(path: str, reactor: Any) -> None:
     """
     write(path, os.getpid())
     reactor.addSystemEventTrigger("after", "shutdown", remove, path)
+
+
+def leave(path: str, reactor: Any, serving: Callable[[], int]) -> None:
+    """
+    It is somebody else's from now on: C{twistd} would take it away as its last deed, whoever
+    it speaks of, and would log an error if it is gone already.
+
+    @param serving: called at the very end: the number of the process that serves by then.
+    """
+    others: list[int] = []
+
+    def beforeTwistd() -> None:
+        named = _named(path)
+        if named is not None and named != os.getpid():
+            others.append(named)
+        elif not os.path.exists(path):
+            # Whoever followed us has ended, and has taken it away.
+            write(path, os.getpid())
+
+    def afterTwistd() -> None:
+        # Nobody serves for us any more if those are gone; somebody may have begun anew.
+        for pid in [serving(), *others]:
+            if lives(pid):
+                write(path, pid)
+                return
+
+    reactor.addSystemEventTrigger("after", "shutdown", beforeTwistd)
+    atexit.register(afterTwistd)
 
 
 def lives(pid: int) -> bool:

@@ -8,7 +8,6 @@ logged, and this process goes on.
 
 from __future__ import annotations
 
-import atexit
 import os
 import signal
 import socket
@@ -251,8 +250,7 @@ class Upgrade:
         takeover.serves(pid)
         path = command.own().pidfile
         if path:
-            # twistd takes it away as its last deed.
-            atexit.register(lambda: pidfile.write(path, takeover.serving))
+            pidfile.leave(path, self._reactor, lambda: takeover.serving)
         _log.info("upgrade: {pid} serves now", event=events.UPGRADE_SERVING, pid=pid)
         await self._introduce(successor, pid)
         if self.invisible:

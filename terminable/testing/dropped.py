@@ -54,10 +54,42 @@ class Dropped(AssertionError):
     @ivar tally: what became of all of them.
     """
 
-    def __init__(self, lost: Iterable[Lost], tally: Tally) -> None:
+    def __init__(self, lost: Iterable[Lost], tally: Tally, address: str = "") -> None:
+        """
+        @param address: of the server, in words.
+        """
         self.lost = tuple(lost)
         self.tally = tally
-        super().__init__(_named(f"requests were dropped ({tally})", self.lost))
+        what = f"requests were dropped ({tally})"
+        if any(each.how != "refused" for each in self.lost):
+            super().__init__(_named(what, self.lost))
+        else:
+            super().__init__(_refused(what, self.lost, address))
+
+
+#: What is said where nothing was lost that had come to the server.
+AWAY = "nobody listened for a while; for a plain stop say mayRefuse=True"
+
+
+def _refused(what: str, refused: Iterable[Lost], address: str) -> str:
+    """
+    Connections that did not come about: those that differ by their time alone in one line.
+    """
+    times: dict[str, list[float]] = {}
+    for each in refused:
+        line = f"{each.kind}: {each.method} {each.target}: {each.how}"
+        times.setdefault(line, []).append(each.at)
+    where = f" at {address}" if address else ""
+    shown = [f"{_during(at)}{line}{where}" for line, at in list(times.items())[:SHOWN]]
+    if len(times) > SHOWN:
+        shown.append(f"and {len(times) - SHOWN} more")
+    return "\n  ".join([f"{what}: {AWAY}", *shown])
+
+
+def _during(times: list[float]) -> str:
+    if len(times) == 1:
+        return f"{times[0]:.3f} s: "
+    return f"{min(times):.3f} s to {max(times):.3f} s: {len(times)} times "
 
 
 def _named(what: str, lost: tuple[Lost, ...]) -> str:
@@ -137,6 +169,15 @@ class Load:
         self._settings = _settings(where, options)
         self._process: Any = None
         self._unread = b""
+
+    @property
+    def address(self) -> str:
+        """
+        Of the server, in words: C{127.0.0.1:8080}, or the path of a UNIX socket.
+        """
+        where = self._settings
+        host = f"[{where.host}]" if ":" in where.host else where.host
+        return where.path or f"{host}:{where.port}"
 
     def __enter__(self) -> Load:
         return self.start()
@@ -229,19 +270,20 @@ class Load:
         return line
 
 
-def check(tally: Tally, began: float, mayRefuse: bool = False) -> Tally:
+def check(tally: Tally, began: float, mayRefuse: bool = False, address: str = "") -> Tally:
     """
     Fail if something was dropped.
 
     @param began: when the action began, in monotonic seconds.
     @param mayRefuse: whether connections may be refused, or broken before a request was
         written.
+    @param address: of the server, in words.
     @return: what was given.
     @raise Dropped: some requests were.
     """
     dropped = [*tally.lost, *([] if mayRefuse else tally.refused)]
     if dropped:
-        raise Dropped(_since(began, dropped), tally)
+        raise Dropped(_since(began, dropped), tally, address)
     return tally
 
 
@@ -281,7 +323,7 @@ def assertNothingDropped(
         if not mayRefuse:
             load.again()
         tally = load.stop()
-    return check(tally, began, mayRefuse)
+    return check(tally, began, mayRefuse, load.address)
 
 
 def deferNothingDropped(
@@ -319,6 +361,6 @@ def deferNothingDropped(
             tally = await inThread(load.stop)
         finally:
             await inThread(load.end)
-        return check(tally, began, mayRefuse)
+        return check(tally, began, mayRefuse, load.address)
 
     return Deferred.fromCoroutine(ask(Load(where, **options)))

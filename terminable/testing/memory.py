@@ -10,7 +10,7 @@ from __future__ import annotations
 import ssl as standardSSL
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet import ssl
 from twisted.internet.abstract import isIPAddress, isIPv6Address
@@ -26,7 +26,11 @@ from terminable.terminator import Terminator
 from terminable.testing.peers import MemoryPeer, trusting
 from terminable.testing.reactor import MemoryReactor
 from terminable.testing.selfsigned import selfSigned
+from terminable.testing.starting import factoryOf
 from terminable.tracking.connection import Connection
+
+if TYPE_CHECKING:
+    from twisted.web.resource import IResource
 
 #: Where a server listens, without TLS and with it.
 PORT = 80
@@ -100,13 +104,13 @@ class MemoryServer:
 
     @ivar reactor: its clock, and what its transports and ports run on.
     @ivar terminator: what it is ended with.
-    @ivar factory: what it was given.
+    @ivar factory: what it was given, or the C{Site} of that.
     @ivar peers: those who have connected, in order.
     """
 
     def __init__(
         self,
-        factory: IProtocolFactory,
+        factory: IProtocolFactory | IResource,
         *,
         reactor: MemoryReactor | None = None,
         certificate: Any = None,
@@ -116,6 +120,7 @@ class MemoryServer:
     ) -> None:
         """
         @param factory: what is to be served; it keeps time by our clock if it can be told to.
+            A C{Resource} is served by a C{Site}.
         @param reactor: that of another server, if they are to have their time in common.
         @param certificate: for those who connect with TLS: what C{reactor.listenSSL} would
             take, or C{None} for one that is made.
@@ -123,13 +128,13 @@ class MemoryServer:
         @param tlsPort: and of that with TLS.
         @param settings: of the L{Terminator}: C{gracePeriod=25.0}, C{limits=[...]},
             C{admission=...}.
-        @raise terminable.InvalidOption: a setting that cannot be meant.
+        @raise terminable.InvalidOption: no factory, or a setting that cannot be meant.
         """
         self.reactor = reactor or MemoryReactor()
         self.terminator = Terminator(self.reactor, **settings)
-        self.factory = factory
+        self.factory = factoryOf(factory, self.reactor)
         self.peers: list[MemoryPeer] = []
-        self._served = OnClock(factory, self.reactor)
+        self._served = OnClock(self.factory, self.reactor)
         self._certificate = certificate
         self._ports = {False: port, True: tlsPort}
         self._open: set[tuple[bool, bool]] = set()

@@ -63,18 +63,36 @@ def serverOf(what: Any, reactor: Any) -> Any:
     for kind in (IProtocolFactory, IService):
         if kind.providedBy(what):
             return what
+    found = siteOf(what, reactor) or IService(what, None)
+    if found is None:
+        raise InvalidOption("what", what, SERVERS)
+    return found
+
+
+def siteOf(what: Any, reactor: Any) -> Any:
+    """
+    @return: what serves a C{Resource}; C{None} if it is none.
+    """
     try:
         from twisted.web.resource import IResource
     except ImportError:  # pragma: no cover - Twisted without its web server
-        pass
-    else:
-        if IResource.providedBy(what):
-            from twisted.web.server import Site
+        return None
+    if not IResource.providedBy(what):
+        return None
+    from twisted.web.server import Site
 
-            return Site(what, reactor=reactor)
-    found = IService(what, None)
+    return Site(what, reactor=reactor)
+
+
+def factoryOf(what: Any, reactor: Any) -> Any:
+    """
+    What somebody calls a server, as a factory.
+
+    @raise InvalidOption: it is none, and no C{Resource}.
+    """
+    found = what if IProtocolFactory.providedBy(what) else siteOf(what, reactor)
     if found is None:
-        raise InvalidOption("what", what, SERVERS)
+        raise InvalidOption("factory", what, "a factory or a Resource")
     return found
 
 

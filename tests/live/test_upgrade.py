@@ -102,6 +102,26 @@ class ForegroundTests(UpgradeTestCase):
         self.ends(family, successor)
         self.assertFalse(path.exists())
 
+    def test_pidfileGone(self) -> None:
+        """
+        A successor that ends first takes it away; the process before it does not miss it.
+        """
+        path = self.directory() / "here.pid"
+        address = self.tcp()
+        words = ("--port", address.description, *CONTENT)
+        server = self.begin(f"--pidfile={path}", "terminable", *words)
+        family = self.follow(server)
+        slow = address.connect()
+        slow.ask("/echo?n=7&stopped=3")
+        successor = self.upgrade(family, server)
+        self.assertTrue(eventually(lambda: int(path.read_text()) == successor))
+        family.send(successor, signal.SIGTERM)
+        family.awaitEnd(successor)
+        self.assertEqual(slow.answer().body, b"7\n")
+        server.gone()
+        self.assertFalse(path.exists())
+        self.assertNotIn("Failed to unlink", server.log())
+
     def test_twist(self) -> None:
         """
         C{twist} is followed as well.

@@ -49,7 +49,8 @@ async def connections(whole: Whole, given: Mapping[str, str]) -> Answer:
     head = {
         "pid": os.getpid(),
         **{
-            name: sum(said.value[name] for said in heard.said) for name in ("total", "busy", "idle")
+            name: sum(said.value[name] for said in heard.said)
+            for name in ("total", "busy", "idle", "waiting")
         },
         "missing": heard.missing,
     }
