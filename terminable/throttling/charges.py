@@ -105,10 +105,18 @@ class Charges(Claim):
         now = self._reactor.seconds()
         sources = self.sources
         for source in sources:
-            if source.line or source.fill(now) < 1.0:
+            passed = now - source.at
+            if passed > 0.0 and source.since is None and not source.line:
+                # As by C{fill}, without the call: this is for each message.
+                source.at = now
+                level, most = source.level + passed * source.rate, source.burst - source.held
+                source.level = level = level if level < most else most
+            else:
+                level = 0.0 if source.line else source.fill(now)
+            if level < 1.0:
                 return self._tooMuch(now)
         for source in sources:
-            # As by C{spend}, without the call: this is for each message.
+            # As by C{spend}.
             source.level -= 1.0
         return self._shareAfter(succeed(None)) if self._shared else None
 

@@ -76,7 +76,14 @@ class Flow(Claim):
         now = self._reactor.seconds()
         allowed = size
         for source in self.sources:
-            level = 0.0 if source.line else source.fill(now)
+            passed = now - source.at
+            if passed > 0.0 and source.since is None and not source.line:
+                # As by C{fill}, without the call: this is for each read and write.
+                source.at = now
+                level, most = source.level + passed * source.rate, source.burst - source.held
+                source.level = level = level if level < most else most
+            else:
+                level = 0.0 if source.line else source.fill(now)
             if level < allowed:
                 # Not in crumbs.
                 if level < min(size, self._portion):
@@ -92,7 +99,7 @@ class Flow(Claim):
             self.use(size)
         else:
             for source in self.sources:
-                # As by C{spend}, without the call: this is for each read and write.
+                # As by C{spend}, without the call.
                 source.level -= size
 
     def _tooEarly(self, size: int) -> int:
