@@ -21,7 +21,7 @@ from twisted.internet.protocol import BaseProtocol, Factory
 from twisted.protocols.basic import LineReceiver
 
 from terminable.tracking.connection import Connection
-from tests.soak.serving import Counting
+from tests.live.passingservers import Numbering
 
 #: After how many seconds an answer will not come any more.
 PATIENCE = 60.0
@@ -46,7 +46,7 @@ def counts(reactor: Any) -> dict[str, Any]:
 
 
 def _counts(kind: type) -> bool:
-    return kind is not Door and issubclass(kind, (Connection, BaseProtocol, Counting))
+    return kind is not Door and issubclass(kind, (Connection, BaseProtocol, Numbering))
 
 
 class Door(LineReceiver):

@@ -12,7 +12,7 @@ import os
 from typing import Any
 
 from autobahn.twisted.resource import WebSocketResource as AutobahnResource
-from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.twisted.websocket import WebSocketServerFactory
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import CancelledError
 from twisted.internet.protocol import Factory
@@ -25,6 +25,7 @@ from zope.interface import implementer
 
 from terminable import IDrainer
 from terminable.handover.movable import IMovable
+from tests.live.passingservers import Autobahn, Twisted
 
 reactor: Any = _reactor
 
@@ -89,87 +90,11 @@ class Numbers(Resource):
         return NOT_DONE_YET
 
 
-class Counting:
-    """
-    Answers each message with the message, how many there were, and the process; all of it moves
-    to another process.
-    """
-
-    count = 0
-
-    def say(self, message: str) -> None:
-        """
-        Send a message.
-        """
-        raise NotImplementedError
-
-    def hear(self, message: str) -> None:
-        """
-        A message has come.
-        """
-        self.count += 1
-        self.say(f"{message} {self.count} {_PID}")
-
-    def save(self) -> bytes:
-        """
-        See L{IMovable.save}.
-        """
-        return b"%d" % self.count
-
-    def restore(self, state: bytes) -> None:
-        """
-        See L{IMovable.restore}.
-        """
-        self.count = int(state)
-
-
-@implementer(IMovable)
-class TwistedSocket(Counting):
-    """
-    A WebSocket of C{twisted.web.websocket}.
-    """
-
-    transport: Any = None
-
-    def negotiationStarted(self, transport: Any) -> None:
-        self.transport = transport
-
-    def negotiationFinished(self) -> None:
-        pass
-
-    def textMessageReceived(self, message: str) -> None:
-        self.hear(message)
-
-    def bytesMessageReceived(self, data: bytes) -> None:
-        pass
-
-    def pongReceived(self, payload: bytes) -> None:
-        pass
-
-    def connectionLost(self, reason: object) -> None:
-        pass
-
-    def say(self, message: str) -> None:
-        self.transport.sendTextMessage(message)
-
-
-@implementer(IMovable)
-class AutobahnSocket(Counting, WebSocketServerProtocol):  # type: ignore[misc]
-    """
-    A WebSocket of Autobahn.
-    """
-
-    def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        self.hear(payload.decode())
-
-    def say(self, message: str) -> None:
-        self.sendMessage(message.encode())
-
-
 @implementer(IDrainer, IMovable)
 class Lines(LineReceiver):
     """
-    Answers each line like L{Counting}; the goodbye tells how many there were.
+    Answers each line with the line, how many there were, and the process, as the WebSockets
+    do; the goodbye tells how many there were.
     """
 
     delimiter = b"\n"
@@ -226,8 +151,8 @@ class _Sockets:
     Builds WebSockets.
     """
 
-    def buildProtocol(self, request: Request) -> TwistedSocket:
-        return TwistedSocket()
+    def buildProtocol(self, request: Request) -> Twisted:
+        return Twisted()
 
 
 def web() -> Site:
@@ -239,7 +164,7 @@ def web() -> Site:
     sockets: Any = _Sockets()
     root.putChild(b"twisted", WebSocketResource(sockets))
     autobahn = WebSocketServerFactory(reactor=reactor)
-    autobahn.protocol = AutobahnSocket
+    autobahn.protocol = Autobahn
     autobahn.startFactory()
     root.putChild(b"autobahn", AutobahnResource(autobahn))
     return QuietSite(root)
