@@ -77,6 +77,16 @@ class OwnTests(ChargesTestCase):
             self.assertIsNone(charges.arrived())
             self.assertEqual(len(found), left)
 
+    def test_quiet(self) -> None:
+        """
+        Who was quiet for long may send no more at once than the burst.
+        """
+        charges = self.charges(Limit(messages=1, burst=3))
+        self.assertIsNone(charges.arrived())
+        self.go(60.0)
+        self.assertEqual([charges.arrived() for _ in range(3)], [None] * 3)
+        self.assertIsInstance(charges.arrived(), Hold)
+
     def test_backpressure(self) -> None:
         """
         The message that is one too many is handled, and no other until the rate allows it.

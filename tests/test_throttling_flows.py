@@ -98,6 +98,19 @@ class ReceivingTests(ThrottleTestCase):
         self.assertNotIn(wire.transport, server.clock.readers)
         self.assertEqual(server.throttle.counts.held, 1)
 
+    def test_quiet(self) -> None:
+        """
+        Who was quiet for long may send no more at once than the burst.
+        """
+        server = self.serve(Hearing, "received=1000/s:burst=100")
+        wire = server.connect()
+        wire.peer.send(b"x")
+        server.pump()
+        server.go(60.0)
+        wire.peer.send(b"x" * 2000)
+        server.pump()
+        self.assertEqual(len(wire.protocol.heard), 101)
+
     def test_shared(self) -> None:
         """
         All who share a rate get the same, and together no more than there is.
