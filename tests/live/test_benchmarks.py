@@ -23,12 +23,11 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 child = os.fork()
 if not child:
     signal.pause()
+print("child", child, flush=True)
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(str(child).encode())
-        print("child", child, flush=True)
     def log_message(self, *words): pass
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
