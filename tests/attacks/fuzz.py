@@ -1,7 +1,7 @@
 """
 Attack for as long as you like::
 
-    python -m tests.attacks.fuzz --minutes 30 --seed 7 [--what machine,http]
+    python -m tests.attacks.fuzz --minutes 30 --seed 7 [--what machine,http,http2]
 
 It tells what was done, and for each finding how to do it again: the program that
 Hypothesis prints can be pasted into a test.
@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 from twisted.logger import globalLogBeginner
 
-from tests.attacks import http, machine
+from tests.attacks import http, http2, machine
 
 #: Where our own code is, in tracebacks.
 OURS = str(Path(__file__).parent.parent.parent)
@@ -63,9 +63,17 @@ def attackHTTP(number: int) -> None:
     seed(number)(quiet(ROUND)(given(**http.PLAN)(http.conversation)))()
 
 
+def attackHTTP2(number: int) -> None:
+    """
+    The same by HTTP/2.
+    """
+    seed(number)(quiet(ROUND)(given(**http2.PLAN)(http2.talking)))()
+
+
 ATTACKS: dict[str, tuple[Callable[[int], None], Counter[str]]] = {
     "machine": (attackMachine, machine.SEEN),
     "http": (attackHTTP, http.SEEN),
+    "http2": (attackHTTP2, http.SEEN),
 }
 
 

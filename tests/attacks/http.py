@@ -21,6 +21,7 @@ from terminable.policy.phases import Phase
 from terminable.policy.schedule import GIVE_UP, LAST_WORD
 from terminable.terminator import Terminator
 from terminable.tracking.layers import addressText
+from tests.attacks.clients import Client
 from tests.attacks.faulty import Injected, isTwisted
 from tests.attacks.guests import counting
 from tests.attacks.reading import Asked, Broken, Reader, frames
@@ -36,80 +37,14 @@ SEEN: Counter[str] = Counter()
 _numbers = itertools.count()
 
 
-class Client:
-    """
-    Sends what it has to say bit by bit, and reads.
-
-    @ivar arrived: how much of it had been sent when its connection was told to go; C{None} if
-        it was not.
-    @ivar left: whether it went away by itself.
-    """
-
-    def __init__(self, talk: list[Request], sock: socket.socket, name: str) -> None:
-        self.talk = talk
-        self.name = name
-        self.socket = sock
-        self.data = b"".join(request.data for request in talk)
-        self.sent = 0
-        self.received = b""
-        self.over = ""
-        self.left = self.half = False
-        self.transport: Any = None
-        self.arrived: int | None = None
-
-    def send(self, count: int) -> None:
-        """
-        Send a bit more.
-        """
-        if self.left or self.half or self.over:
-            return
-        with contextlib.suppress(OSError):
-            self.sent += self.socket.send(self.data[self.sent : self.sent + count])
-
-    def read(self, limit: int) -> None:
-        """
-        Read some.
-        """
-        try:
-            while limit > 0 and not self.over and not self.left:
-                data = self.socket.recv(min(limit, 2**16))
-                self.over = self.over or ("" if data else "end")
-                self.received += data
-                limit -= len(data)
-        except BlockingIOError:
-            pass
-        except OSError:
-            self.over = "reset"
-
-    def leave(self, half: bool) -> None:
-        """
-        Go, or say that nothing more comes.
-        """
-        if half:
-            self.half = True
-            with contextlib.suppress(OSError):
-                self.socket.shutdown(socket.SHUT_WR)
-        else:
-            self.left = True
-            self.socket.close()
-
-    def look(self) -> None:
-        """
-        Was its connection told to go?
-        """
-        transport = self.transport
-        if self.arrived is not None or transport is None:
-            return
-        channel = getattr(getattr(transport, "protocol", None), "_channel", None)
-        ends = channel is not None and getattr(channel, "persistent", 1) == 0
-        if not transport.connected or transport.disconnecting or ends:
-            self.arrived = self.sent
-
-
 class Conversation:
     """
     A site, its clients, and a stop.
+
+    @cvar client: makes a client.
     """
+
+    client: Callable[..., Client] = Client
 
     def __init__(
         self,
@@ -130,7 +65,7 @@ class Conversation:
         self.answering = Answering(self.hinting, self.stop)
         self.result: Any = None
         self.reports: list[Report] = []
-        site: Any = siteOf(self.answering, self.reactor)
+        site: Any = self._site()
         serves = site if way == "own" else self.terminator.wrap(site)
         if family == "tcp":
             kind = made(tcp.Port)
@@ -145,18 +80,24 @@ class Conversation:
         self.address = self.port.socket.getsockname()
         self.clients: list[Client] = []
 
-    def connect(self, talk: list[Request]) -> None:
+    def _site(self) -> Any:
+        return siteOf(self.answering, self.reactor)
+
+    def connect(self, talk: Any) -> None:
         """
         One more client.
         """
         sock = socket.socket(self.port.addressFamily)
         if sock.family == socket.AF_UNIX:
             sock.bind(f"\0client-{os.getpid()}-{next(_numbers)}")
+        else:
+            # What was sent has arrived.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.connect(self.address)
         sock.setblocking(False)
         name: Any = sock.getsockname()
         name = f"{name[0]}:{name[1]}" if isinstance(name, tuple) else "unix:" + name.decode("ascii")
-        self.clients.append(Client(talk, sock, name))
+        self.clients.append(self.client(talk, sock, name))
 
     def stop(self) -> None:
         """
@@ -226,12 +167,13 @@ class Conversation:
             self.goOn()
             self.look()
             for client in self.clients:
+                client.proceed()
                 client.send(70)
                 client.read(30_000)
             self.reactor.turn(0.02)
             self.look()
-            said = all(client.sent == len(client.data) for client in self.clients)
-            if said or any(client.over or client.left or client.half for client in self.clients):
+            gone = any(client.over or client.left or client.half for client in self.clients)
+            if gone or all(client.said for client in self.clients):
                 self.stop()
         # One that was aborted in the moment in which it ended is told of it once more.
         self.reactor.turn()
@@ -358,11 +300,25 @@ def conversation(
     """
     One conversation, and whether all guarantees held in it.
     """
+    converse(Conversation, way, family, settings, talk, steps)
+
+
+def converse(
+    kind: Callable[..., Conversation],
+    way: str,
+    family: str,
+    settings: dict[str, float],
+    talk: list[Any],
+    steps: list[tuple[str, int, int]],
+) -> None:
+    """
+    One of some kind.
+    """
     SEEN["examples"] += 1
     SEEN[f"{way} {family}"] += 1
     if settings["quiesce"] + settings["idleGrace"] > settings["gracePeriod"]:
         settings = {**settings, "quiesce": 0.0, "idleGrace": 0.0}
-    on = Conversation(way, family, settings)
+    on = kind(way, family, settings)
     try:
         for one in talk:
             on.connect(one)

@@ -1,5 +1,5 @@
 """
-Conversations by HTTP/1.1 that are ended at random moments; a short part of the attack.
+Conversations by HTTP that are ended at random moments; a short part of the attack.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.attacks import http2
 from tests.attacks.http import PLAN, Conversation, conversation
 from tests.attacks.reading import Asked, Broken, Reader, frames
 from tests.attacks.talks import Request
@@ -33,6 +34,14 @@ class ConversationTests(SynchronousTestCase):
         last; or he is in the report.
         """
         BRIEF(given(**PLAN)(conversation))()
+        self.flushLoggedErrors(Boom)
+
+    def test_holdsByHTTP2(self) -> None:
+        """
+        Each stream is answered in full, and done once; or it is refused, or beyond the last
+        that the goodbye names, and is not done; or its connection is in the report.
+        """
+        BRIEF(given(**http2.PLAN)(http2.talking))()
         self.flushLoggedErrors(Boom)
 
     def test_unreadAtTheDeadline(self) -> None:
