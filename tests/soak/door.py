@@ -6,11 +6,13 @@ A UNIX socket; each line is an object of JSON that names what to C{do}, and so i
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
 import resource
 import socket
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,10 +29,40 @@ from tests.live.passingservers import Numbering
 PATIENCE = 60.0
 
 
+class _Allocated(ctypes.Structure):
+    """
+    What glibc tells of its heap: C{struct mallinfo2}, see mallinfo(3).
+    """
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+        )
+    ]
+
+
+def heap() -> int:
+    """
+    How many bytes of the C library's heap are in use, whatever holds them: OpenSSL, buffers,
+    and what Python does not keep among its small objects.
+
+    @return: 0 without glibc 2.33 or later.
+    """
+    tell = getattr(ctypes.CDLL(None), "mallinfo2", None)
+    if tell is None:
+        return 0
+    tell.restype = _Allocated
+    told = tell()
+    return int(told.uordblks + told.hblkhd)
+
+
 def counts(reactor: Any) -> dict[str, Any]:
     """
-    How much this process holds: C{fds}, C{memory} in bytes, C{delayed} calls, C{objects} that
-    are connections or protocols, and C{kinds}, the names of their classes.
+    How much this process holds: C{fds}, C{memory} in bytes, the C{heap} in bytes, C{blocks} of
+    Python's small objects, C{delayed} calls, C{objects} that are connections or protocols, and
+    C{kinds}, the names of their classes.
     """
     gc.collect()
     kinds = Counter(kind.__name__ for kind in map(type, gc.get_objects()) if _counts(kind))
@@ -39,6 +71,8 @@ def counts(reactor: Any) -> dict[str, Any]:
         "pid": os.getpid(),
         "fds": len(os.listdir("/proc/self/fd")),
         "memory": pages * resource.getpagesize(),
+        "heap": heap(),
+        "blocks": sys.getallocatedblocks(),
         "delayed": len(reactor.getDelayedCalls()),
         "objects": kinds.total(),
         "kinds": dict(kinds),
