@@ -209,7 +209,11 @@ class BlockingTests(SynchronousTestCase):
         Who was not answered before proves nothing.
         """
         with Scripted([b""]) as server:
-            self.assertRaises(NotAnswered, assertNothingDropped, server.address, self.fail, **ONE)
+            error = self.assertRaises(
+                NotAnswered, assertNothingDropped, server.address, self.fail, **ONE
+            )
+            host, port = server.address
+        self.assertIn(f"{host}:{port} has not answered the clients before the action", f"{error}")
 
     def test_actionFails(self) -> None:
         """

@@ -14,14 +14,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from terminable.errors import InvalidOption
 from terminable.testing.load import addressFrom
-from terminable.testing.tally import Lost, Settings, Tally
+from terminable.testing.tally import Lost, Settings, Tally, since
 
 #: How many of the requests that were dropped a failure shows.
 SHOWN = 20
@@ -204,8 +204,9 @@ class Load:
             tally = self._tell(json.dumps(asdict(self._settings)))
             unanswered = [kind for kind, count in tally.answered.items() if not count]
             if unanswered or tally.lost or tally.refused:
-                what = f"the clients were not answered before the action ({tally})"
-                raise NotAnswered(_named(what, _since(began, [*tally.lost, *tally.refused])))
+                where = f"{self.address} has not answered the clients before the action"
+                lost = since(began, [*tally.lost, *tally.refused])
+                raise NotAnswered(_named(f"{where} ({tally})", lost))
         except BaseException:
             self.end()
             raise
@@ -283,12 +284,8 @@ def check(tally: Tally, began: float, mayRefuse: bool = False, address: str = ""
     """
     dropped = [*tally.lost, *([] if mayRefuse else tally.refused)]
     if dropped:
-        raise Dropped(_since(began, dropped), tally, address)
+        raise Dropped(since(began, dropped), tally, address)
     return tally
-
-
-def _since(began: float, lost: Iterable[Lost]) -> tuple[Lost, ...]:
-    return tuple(replace(each, at=each.at - began) for each in lost)
 
 
 def assertNothingDropped(

@@ -20,12 +20,13 @@ import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any, TextIO
 
 from terminable.testing.asking import Crowd
-from terminable.testing.tally import Lost, Settings, Tally
+from terminable.testing.tally import Lost, Settings, Tally, since
 
 __all__ = ["Crowd", "Lost", "Settings", "Tally", "addressFrom", "main"]
 
@@ -107,16 +108,17 @@ def byHand(options: Any, out: TextIO) -> int:
     if options.target:
         found["targets"] = tuple(options.target)
     crowd = Crowd(Settings(**{**chosen, **found}))
+    began = time.monotonic()
     with contextlib.suppress(KeyboardInterrupt):
         crowd.start()
         threading.Event().wait(options.seconds)
     crowd.stop()
-    return _show(crowd.tally(), out)
+    return _show(crowd.tally(), began, out)
 
 
-def _show(tally: Tally, out: TextIO) -> int:
+def _show(tally: Tally, began: float, out: TextIO) -> int:
     out.write(f"{tally}\n")
-    for lost in [*tally.lost, *tally.refused][:SHOWN]:
+    for lost in since(began, [*tally.lost, *tally.refused][:SHOWN]):
         out.write(f"{lost}\n")
     return int(tally.lostCount > 0 or not tally.total)
 

@@ -6,7 +6,8 @@ Only the standard library is needed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class Lost:
     A request without a complete answer, or a connection that did not come about.
 
     @ivar at: when that was known, in monotonic seconds; in a L{Dropped
-        <terminable.testing.dropped.Dropped>}, in seconds since the action began.
+        <terminable.testing.dropped.Dropped>}, in seconds since the action began; by hand, in
+        seconds since the load did.
     @ivar kind: C{keep-alive}, C{pausing} or C{fresh}.
     @ivar how: C{reset after 0 bytes}, C{closed without an answer}, C{cut after 17 bytes},
         C{timeout after 0 bytes}, C{wrong: } and why, C{refused}, or C{broken: } and why.
@@ -73,6 +75,14 @@ class Lost:
         whose = f", request {self.nth} of {self.client}" if self.client else ""
         said = f", after {self.said!r}" if self.said else ""
         return f"{self.at:.3f} s: {self.kind}: {self.method} {self.target}: {self.how}{whose}{said}"
+
+
+def since(began: float, lost: Iterable[Lost]) -> tuple[Lost, ...]:
+    """
+    @param began: in monotonic seconds.
+    @return: the same, but that C{at} counts from then.
+    """
+    return tuple(replace(each, at=each.at - began) for each in lost)
 
 
 @dataclass
