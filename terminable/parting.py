@@ -82,6 +82,7 @@ class Parting:
         transport = connection.transport
         if (
             isinstance(transport, FileDescriptor)
+            and transport.connected
             and transport not in self._seen
             and getattr(transport.doRead, "__func__", None) is type(transport).doRead
         ):

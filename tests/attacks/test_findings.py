@@ -67,6 +67,20 @@ class FindingTests(SynchronousTestCase):
             self.assertFalse(any(port.connected for port in scene.ports))
             self.assertEqual(scene.end(), [])
 
+    def test_endedByWhoIsOver(self) -> None:
+        """
+        An application ends everything when it loses a connection: that one is not looked at
+        any more.
+        """
+        scene = self.scene("unix", linger=0.0)
+        scene.connect(0, Script("raw", {"connectionLost": "terminate"}, "list"))
+        scene.reactor.turn()
+        scene.reactor.turn()
+        scene.guests[0].halfEnd()
+        scene.reactor.turn()
+        scene.connect(0, Script("raw", {}, "list"))
+        self.assertEqual(scene.end(), [])
+
     def test_servesAgainAtOnce(self) -> None:
         """
         The deadline is brought forward to now, and whoever hears that all is over listens
