@@ -153,6 +153,15 @@ class PictureTests(ScreenTestCase):
         self.assertTrue(lines[4].startswith("waiting"), lines[4])
         self.assertTrue(lines[7].startswith("5.5 s"), lines[7])
 
+    def test_workers(self) -> None:
+        """
+        What its workers do stands beside the ports.
+        """
+        states = [{"state": "serving"}, {"state": "draining"}]
+        self.screen.status({**STATUS, "workers": states})
+        aside = self.shown()[1]
+        self.assertEqual(aside, "workers: 1 serving, 1 draining; tcp 127.0.0.1:8080")
+
     def test_serving(self) -> None:
         """
         A server that serves has ports, and no time left.

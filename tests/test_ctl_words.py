@@ -23,6 +23,7 @@ from terminable.ctl.words import (
     reportLines,
     seconds,
     size,
+    workers,
 )
 from terminable.errors import InvalidOption
 from tests.ctldoor import CUT, CUTTING, DRAINING, REPORT, SLOW, STATUS
@@ -161,6 +162,18 @@ class LineTests(SynchronousTestCase):
         waiting = {**STATUS, "waiting": 3, "oldest": None}
         self.assertEqual(oneLine(waiting), "serving: 1 busy, 12 idle, 3 waiting")
         self.assertEqual(oneLine({}), "unknown: ")
+
+    def test_workers(self) -> None:
+        """
+        What the workers do is told, in a line only if they do not all serve.
+        """
+        serving = {**STATUS, "oldest": None, "workers": [{"state": "serving"}] * 2}
+        self.assertEqual(workers(serving), "workers: 2 serving")
+        self.assertEqual(oneLine(serving), "serving: 1 busy, 12 idle")
+        rolling = {**serving, "workers": [*serving["workers"], {"state": "draining"}, {}]}
+        self.assertEqual(workers(rolling), "workers: 2 serving, 1 draining, 1 -")
+        self.assertEqual(oneLine(rolling), f"serving: 1 busy, 12 idle, {workers(rolling)}")
+        self.assertEqual(workers(STATUS), "")
 
     def test_report(self) -> None:
         """

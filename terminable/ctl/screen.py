@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from terminable.ctl.columns import Column, tableOf
-from terminable.ctl.words import Told, briefly, counted, deed, plain, seconds, size
+from terminable.ctl.words import Told, briefly, counted, deed, plain, seconds, size, workers
 
 #: How many stragglers are shown at most.
 STRAGGLERS = 10
@@ -151,6 +151,8 @@ def _aside(status: Told) -> str:
         told.append(f"released: {counted(generation, 'busy', 'idle')}")
     if status.get("upgrade"):
         told.append(f"upgrade {plain(status['upgrade'])}")
+    if status.get("workers"):
+        told.append(workers(status))
     ports = status.get("ports") or ()
     told.append(", ".join(map(plain, ports)) or "no port")
     return "; ".join(told)

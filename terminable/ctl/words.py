@@ -4,6 +4,7 @@ Numbers, names and states as people read them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard
 
@@ -93,6 +94,16 @@ def connections(status: Told) -> str:
     return f"{sum(filter(_isNumber, known))} connections, still being counted"
 
 
+def workers(status: Told) -> str:
+    """
+    @return: what the workers of a server are doing: C{workers: 2 serving, 1 draining}; nothing
+        if it has none.
+    """
+    states = Counter(plain(each.get("state", "-")) for each in status.get("workers") or ())
+    told = ", ".join(f"{count} {state}" for state, count in states.items())
+    return f"workers: {told}" if told else ""
+
+
 def deed(connection: Told) -> str:
     """
     What a connection is doing; what it is if that is nothing.
@@ -124,6 +135,8 @@ def oneLine(status: Told) -> str:
     text = f"{plain(status.get('phase', 'unknown'))}: {connections(status)}"
     if status.get("waiting"):
         text += f", {status['waiting']} waiting"
+    if any(each.get("state") != "serving" for each in status.get("workers") or ()):
+        text += f", {workers(status)}"
     if status.get("left") is not None:
         text += f", {seconds(status['left'])} left"
     oldest = status.get("oldest")
