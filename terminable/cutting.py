@@ -45,7 +45,7 @@ class Cutting:
         self._callers = callers
         self._begin = begin
         self._loseIdle = lose
-        self._words: set[Any] = set()
+        self._moments: set[Any] = set()
         self._cuts: set[Any] = set()
 
     def cut(self, transport: Any, words: bool) -> None:
@@ -57,7 +57,7 @@ class Cutting:
         """
         if transport not in self._ledger:
             return
-        if transport in self._words:
+        if transport in self._moments:
             # That may be its end.
             self._cutOff(transport)
             return
@@ -106,9 +106,14 @@ class Cutting:
         if state in (State.OPENING, State.NEW):
             self._roll.name(connection, state, Outcome.IDLE)
         speaks = words and state is not State.OPENING and not connection.silent
-        if not (speaks and self._lastWord(connection)):
-            connection.unconfirmed = unsent(connection.transport)
-            self._loseIdle(connection)
+        if speaks and self._lastWord(connection):
+            return
+        transport = connection.transport
+        connection.unconfirmed = unsent(transport)
+        self._loseIdle(connection)
+        if transport in self._ledger:
+            # Perhaps it has only now written what its peer does not take.
+            self._giveMoment(transport)
 
     def _lastWord(self, connection: Connection) -> str:
         transport = connection.transport
@@ -121,9 +126,12 @@ class Cutting:
             _log.failure("{connection} could not say its last word", connection=connection)
             return ""
         if word:
-            self._words.add(transport)
-            self._roll.later(LAST_WORD, self._cutOff, transport)
+            self._giveMoment(transport)
         return word
+
+    def _giveMoment(self, transport: Any) -> None:
+        self._moments.add(transport)
+        self._roll.later(LAST_WORD, self._cutOff, transport)
 
     def _cutOff(self, transport: Any) -> None:
         """
@@ -133,6 +141,7 @@ class Cutting:
         if transport not in self._ledger:
             return
         if unsentHere(transport):
+            self._nameAborted(transport)
             abort(transport)
         else:
             lingering.finish(transport)
@@ -186,6 +195,9 @@ class Cutting:
         _log.error(
             "{transport} did not end when it was aborted", event=events.STUCK, transport=transport
         )
+        self._nameAborted(transport)
+
+    def _nameAborted(self, transport: Any) -> None:
         connection = self._roll.connection(transport)
         if self._ledger.sawAbort(transport):
             self._roll.name(connection, connection.state(), Outcome.ABORTED)
@@ -194,12 +206,12 @@ class Cutting:
         """
         Forget one.
         """
-        self._words.discard(transport)
+        self._moments.discard(transport)
         self._cuts.discard(transport)
 
     def stop(self) -> None:
         """
         Forget all.
         """
-        self._words.clear()
+        self._moments.clear()
         self._cuts.clear()

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
+from twisted.logger import Logger
+
 from terminable.policy.ledger import State
 from terminable.roll import AT_LEAST, ROUND_TRIPS
 from terminable.tracking import sockets
@@ -22,6 +24,8 @@ _WEB = Known("terminable.drainers.web", "WebDrainer")
 
 #: How many connections to look at in one turn of the reactor.
 _LOOKS = 200
+
+_log = Logger()
 
 
 def idleAmong(
@@ -41,10 +45,19 @@ def idleAmong(
         if count == wanted:
             break
         gate = gates.get(key)
-        if gate is not None and _isIdle(gate, key, now - since):
+        if gate is not None and _mayGo(gate, key, now - since):
             found.setdefault(gate, []).append(key)
             count += 1
     return list(found.items())
+
+
+def _mayGo(gate: Any, transport: Any, age: float) -> bool:
+    try:
+        return _isIdle(gate, transport, age)
+    except BaseException:
+        # Whoever has just come cannot help it.
+        _log.failure("{transport} cannot tell whether it is idle", transport=transport)
+        return False
 
 
 def _isNew(state: State, tls: Any) -> bool:

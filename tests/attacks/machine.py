@@ -163,7 +163,7 @@ class ServerMachine(RuleBasedStateMachine):
         """
         The reactor turns.
         """
-        self.on.reactor.turn(seconds)
+        self.on.turn(seconds)
 
     @rule(seconds=some.sampled_from([0.3, 1.0, 3.0]))
     def go(self, seconds: float) -> None:

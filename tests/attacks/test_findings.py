@@ -11,11 +11,12 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from terminable.errors import NotServing
+from terminable.policy.admission import Admission
 from terminable.policy.phases import Phase
 from terminable.terminator import Terminator
 from tests.attacks.applications import Script
 from tests.attacks.scene import Scene
-from tests.doubles import Hinting, World
+from tests.doubles import Boom, Hinting, World
 
 
 class FindingTests(SynchronousTestCase):
@@ -159,3 +160,47 @@ class FindingTests(SynchronousTestCase):
         terminator.attach(port)
         terminator.abort()
         self.assertFalse(port.connected)
+
+    def test_answersWhenItIsTooLate(self) -> None:
+        """
+        The deadline is now, and somebody on whose connection nothing is in flight writes more
+        than his peer takes when he hears of it: that connection ends all the same, and is named.
+        """
+        scene = self.scene("unix")
+        scene.connect(0, Script("hinting", {"hint": "writeMuch"}))
+        scene.reactor.turn()
+        scene.terminate(0)
+        scene.reactor.go(0.3)
+        [report] = scene.observer.reports
+        self.assertEqual((report.aborted, len(report.stragglers)), (1, 1))
+        self.assertEqual(scene.end(), [])
+
+    def test_doesNotLetGo(self) -> None:
+        """
+        Somebody who has not even shaken hands, and for whom more is to be sent than he may be
+        sent, is not waited for at the end.
+        """
+        scene = self.scene("tls", limits=("sent=1000/s:per=all",))
+        for script in [Script("raw", {"connectionMade": "write"})] * 3:
+            scene.connect(0, script)
+            scene.guests[-1].send(b"")
+        scene.reactor.go(0.1)
+        scene.abort()
+        scene.reactor.go(0.3)
+        self.assertEqual(len(scene.observer.reports), 1)
+        self.assertEqual(scene.end(), [])
+
+    def test_cannotBeAskedToMakeRoom(self) -> None:
+        """
+        The room is full, and one of those inside breaks when it is asked whether it is idle:
+        whoever arrives waits as others do.
+        """
+        scene = self.scene("unix", admission=Admission(capacity=1, queue=1))
+        scene.connect(0, Script("nonsense", {}, "yes"))
+        scene.reactor.turn()
+        for _ in range(2):
+            scene.connectInMemory(Script(), 0.0)
+        self.assertEqual(scene.terminator.room.waiting, 2)
+        scene.reactor.go(1.5)
+        self.assertEqual(scene.end(), [])
+        self.assertGreater(len(self.flushLoggedErrors(Boom)), 1)
