@@ -52,6 +52,10 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         # A shell starts what it puts into the background with SIGINT ignored.
         signal.signal(number, _interrupted)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        # So does nohup with this one, and the servers would inherit that they ignore it; whoever
+        # is started gets the default in place of a handler.
+        signal.signal(signal.SIGHUP, lambda *_: None)
     with adoptingOrphans():
         course = Course(seed, directory.absolute(), servers)
         status = _run(course, options.minutes * 60.0)
