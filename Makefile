@@ -22,7 +22,7 @@ test: $(VENV)/dev.stamp  ## the suite, by pytest with the coverage gate; what is
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 	$(BIN)/pytest -n 3 --dist loadfile tests/live
-	$(BIN)/trial tests/test_*.py
+	$(BIN)/trial -j 2 tests/test_*.py
 
 attack: $(VENV)/dev.stamp  ## random use and misuse, for MINUTES, beginning with SEED
 	$(BIN)/python -W ignore -m tests.attacks.fuzz --minutes $(MINUTES) --seed $(SEED)
