@@ -75,7 +75,7 @@ class Scene(Deeds):
         self._seeLedgers()
 
     def _mayBeLogged(self, event: dict[str, Any]) -> bool:
-        failure = event.get("failure")
+        failure = event.get("log_failure") or event.get("failure")
         if failure is not None and failure.check(OSError) and failure.value.errno == errno.EBADF:
             # Whoever ends everything while he is being accepted: Twisted goes on accepting.
             return any(frame[0] == "_accept" for frame in failure.frames)
