@@ -12,7 +12,6 @@ import tempfile
 from typing import Any
 
 from twisted.internet import reactor as _reactor
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -134,14 +133,6 @@ class DoorTests(TestCase):
         while not true():
             await deferLater(reactor, 0.005)
 
-    def lose(self, sender: Any) -> Deferred[None]:
-        """
-        Go.
-        """
-        lost: Deferred[None] = sender.whenLost()
-        sender._transport.loseConnection()
-        return lost
-
     def test_mode(self) -> None:
         """
         The socket is this user's alone.
@@ -162,7 +153,7 @@ class DoorTests(TestCase):
         client.setblocking(False)
         await self.until(lambda: self.readable(client))
         self.assertIn(b"there /", client.recv(9999))
-        await self.lose(sender)
+        await sender.close()
 
     def readable(self, sock: socket.socket) -> bool:
         """
@@ -229,7 +220,7 @@ class DoorTests(TestCase):
         await second.whenLost()
         self.assertFalse(first.lost)
         self.assertEqual(len(self.opened()), 1)
-        await self.lose(first)
+        await first.close()
         await self.until(lambda: not self.opened())
 
     def test_twice(self) -> None:

@@ -137,6 +137,28 @@ class LeavingTests(SitesTestCase):
         self.heard(clients[1])
         self.assertEqual([self.body(each) for each in clients], [b"here /", b"here /"])
 
+    def test_closed(self) -> None:
+        """
+        When the channel is closed, what is on its way arrives, and what waits for its turn is
+        left.
+        """
+        clients = [self.client() for _ in range(3)]
+        self.sender._atOnce = 1
+        self.far.transport.stopReading()
+        moving = self.move()
+        closing = self.sender.close()
+        self.assertFalse(self.sender.free)
+        self.turns(5, 0.01)
+        self.assertNoResult(closing)
+        self.far.transport.startReading()
+        self.until(lambda: moving.called and closing.called, 0.01)
+        self.successResultOf(closing)
+        result = self.successResultOf(moving)
+        self.assertEqual(result.moved, 1)
+        self.assertEqual(dict(result.left), {"the channel to the other process is closed": 2})
+        bodies = sorted(self.body(each) for each in clients)
+        self.assertEqual(bodies, [b"here /", b"here /", b"there /"])
+
     def test_onTheWay(self) -> None:
         """
         What is on the way when time is up is waited for.

@@ -87,6 +87,7 @@ async def serve(reactor, path: str, number: int) -> None:
     except ConnectError as problem:
         raise SystemExit(f"nobody takes connections at {path}: {problem}") from None
     moved = await moveAll(reactor, terminator.connections(), sender, until=10.0)
+    await sender.close()
     print(moved, flush=True)
     print(await terminator.terminate(), flush=True)
 

@@ -151,6 +151,7 @@ class Sender:
         self._queue: deque[_Pass] = deque()
         self._pumping = False
         self._whenLost: list[Deferred[None]] = []
+        self._closing = False
         self.count = 0
         self.inFlight = 0
         self.lost = False
@@ -161,7 +162,11 @@ class Sender:
         """
         Whether a connection would be passed at once.
         """
-        return not self.lost and not self._queue and self.inFlight < self._atOnce
+        return not self._over and not self._queue and self.inFlight < self._atOnce
+
+    @property
+    def _over(self) -> bool:
+        return self.lost or self._closing
 
     @property
     def waiting(self) -> int:
@@ -179,6 +184,22 @@ class Sender:
         if self.lost:
             self._tellLost()
         return result
+
+    def close(self) -> Deferred[None]:
+        """
+        Pass no more connections: those that wait for their turn stay, and when those on their
+        way are confirmed, the channel is lost.
+
+        @return: fires when the channel is lost.
+        """
+        self._closing = True
+        self._pump()
+        self._loseIfDone()
+        return self.whenLost()
+
+    def _loseIfDone(self) -> None:
+        if self._closing and not self.inFlight:
+            self._transport.loseConnection()
 
     def passConnection(self, transport: Any, mover: Callable[[Any], Mover]) -> Deferred[None]:
         """
@@ -205,7 +226,7 @@ class Sender:
         self._pumping = False
 
     def _ready(self) -> Iterator[_Pass]:
-        while self._queue and (self.lost or self.inFlight < self._atOnce):
+        while self._queue and (self._over or self.inFlight < self._atOnce):
             yield self._queue.popleft()
 
     def _begin(self, passing: _Pass) -> None:
@@ -213,6 +234,8 @@ class Sender:
             return
         passing.waiting = False
         try:
+            if self._closing:
+                raise CannotMove("the channel to the other process is closed")
             if self.lost or not self._transport.connected:
                 raise CannotMove("the channel to the other process is lost")
             arguments = passing.pack()
@@ -248,6 +271,7 @@ class Sender:
                 self._heard(answer.get("count"))
         finally:
             self._pump()
+            self._loseIfDone()
             if result.called:
                 # Nobody waits any more.
                 pass
