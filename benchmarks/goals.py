@@ -41,7 +41,7 @@ def _atMost(sheet: Sheet, limit: float, what: str, worst: Callable[[Any], float]
     found = []
     for server, column, cell in _ours(sheet):
         good = bool(cell.runs) and not cell.problems and worst(cell.runs) <= limit
-        text = cell.text(sheet.digits) + f" of {len(cell.runs)} runs"
+        text = cell.text(sheet.digits) + f" in {len(cell.runs)} run" + "s" * (len(cell.runs) != 1)
         wanted = f"{limit:g}" if not limit else f"<= {limit:g} {sheet.unit}"
         found.append(Figure(f"{what}, {server}: {column}", text, wanted, good))
     return found
