@@ -4,12 +4,21 @@ The options for what is recorded of a server: its reports, and its log as JSON.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.application.app import ServerOptions
 from twisted.application.service import IService, MultiService
-from twisted.logger import ILogObserver, Logger, globalLogPublisher
+from twisted.logger import (
+    FileLogObserver,
+    ILogObserver,
+    LogEvent,
+    Logger,
+    formatEventAsClassicLogText,
+    globalLogPublisher,
+)
 
 from terminable import events
 from terminable.errors import InvalidOption
@@ -71,43 +80,69 @@ def linesOf(options: Mapping[str, Any]) -> JSONLines | None:
         raise InvalidOption("--log-json", problem.value, f"{problem.expected}, or -") from None
 
 
-class JSONOutput(MultiService):
+def numbered() -> ILogObserver:
     """
-    Services of an application that logs to the standard output, as lines of JSON, in the
+    @return: an observer that writes to what is the standard output now, as C{twistd} does, but
+        with the number of this process in each line.
+    """
+
+    def line(event: LogEvent) -> str | None:
+        # As Twisted writes it: a time, and who speaks in brackets.
+        time, bracket, rest = (formatEventAsClassicLogText(event) or "").partition(" [")
+        return f"{time}{bracket}{os.getpid()} {rest}" if bracket else None
+
+    return FileLogObserver(sys.stdout, line)
+
+
+class Output(MultiService):
+    """
+    Services of an application that logs to the standard output by an observer of ours, in the
     place of C{twistd}'s own.
     """
+
+    def __init__(self, observer: Callable[[], Any]) -> None:
+        """
+        @param observer: makes it.
+        """
+        super().__init__()
+        self._observer = observer
 
     def setServiceParent(self, parent: Any) -> None:
         """
         C{twistd} has made its application, and opens its log next.
         """
-        parent.setComponent(ILogObserver, standardOutput())
+        parent.setComponent(ILogObserver, self._observer())
         super().setServiceParent(parent)
 
 
-def logged(options: Any, service: IService) -> IService:
+def logged(options: Any, service: IService, worker: bool = False) -> IService:
     """
-    Have a server log to the standard output, if the command line says so.
+    Have a server log to the standard output as JSON, if the command line says so; and a worker,
+    if that is where it logs, with its number in each line: others write there as well.
 
     @return: the service to be given to C{twistd}.
     @raise InvalidOption: there is no output.
     """
-    return _toOutput(options.parent, service) if options["log-json"] == OUTPUT else service
-
-
-def _toOutput(twistd: Any, service: IService) -> IService:
-    if not isinstance(twistd, ServerOptions):
-        globalLogPublisher.addObserver(standardOutput())
+    twistd, json = options.parent, options["log-json"] == OUTPUT
+    if not (json or worker):
         return service
-    if not twistd.get("nodaemon", True):
+    if json and isinstance(twistd, ServerOptions) and not twistd.get("nodaemon", True):
         raise InvalidOption("--log-json", OUTPUT, "a file: a daemon has no output")
-    if any(twistd.get(name) for name in ("logfile", "logger", "syslog")):
+    if _logsToOutput(twistd):
+        outer = Output(standardOutput if json else numbered)
+        service.setServiceParent(outer)
+        return outer
+    if json:
         # Its own log is elsewhere, and wanted.
         globalLogPublisher.addObserver(standardOutput())
-        return service
-    instead = JSONOutput()
-    service.setServiceParent(instead)
-    return instead
+    return service
+
+
+def _logsToOutput(twistd: Any) -> bool:
+    if not isinstance(twistd, ServerOptions) or not twistd.get("nodaemon", True):
+        return False
+    elsewhere = twistd.get("logger") or twistd.get("syslog")
+    return not elsewhere and twistd.get("logfile") in (None, "", OUTPUT)
 
 
 def begin(lines: JSONLines | None, schedule: Schedule | None, environ: Mapping[str, str]) -> None:

@@ -249,7 +249,7 @@ def makeService(config: Options) -> IService:
         worker = takeoverOf(reactor).worker
         # Workers are told when to end; what they have to report is said by the process above.
         begin(config.lines, None if worker else config.schedule, os.environ)
-        return logged(config, _service(config, reactor, worker))
+        return logged(config, _service(config, reactor, worker), worker)
     except InvalidOption as problem:
         raise SystemExit(f"terminable: {problem}") from None
 

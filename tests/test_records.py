@@ -19,8 +19,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from terminable import events, records, tap
 from terminable.handover.following import takeoverOf
 from terminable.handover.workers import Workers
+from terminable.jsonlog import JSONLines
 from terminable.policy.phases import Phase
-from terminable.records import JSONOutput, RecordOptions
+from terminable.records import Output, RecordOptions
 from terminable.reporting import ReportFile
 from terminable.service import TerminableService
 from terminable.tap import makeService
@@ -197,7 +198,7 @@ class OutputTests(RecordTestCase):
         C{twistd}'s application gets an observer that is used in the place of its own.
         """
         service = self.make("--log-json", "-", twistd=self.twistd())
-        self.assertIsInstance(service, JSONOutput)
+        self.assertIsInstance(service, Output)
         application = Application("x")
         service.setServiceParent(application)
         observer = application.getComponent(ILogObserver)
@@ -243,6 +244,44 @@ class OutputTests(RecordTestCase):
         [observer] = self.observers
         observer({"log_format": "hello"})
         self.assertEqual([line["message"] for line in self.lines()], ["hello"])
+
+    def test_worker(self) -> None:
+        """
+        Workers share an output: each line of theirs has the number of the process.
+        """
+        from twisted.internet import reactor
+
+        self.patch(takeoverOf(reactor), "worker", True)
+        service = self.make("--workers", "2", twistd=self.twistd())
+        application = Application("x")
+        service.setServiceParent(application)
+        observer = application.getComponent(ILogObserver)
+        observer({"log_format": "hello", "log_namespace": "here", "log_time": 0.0})
+        observer({"log_format": "{a} [b]", "a": "one\ntwo", "log_system": "there"})
+        observer({"log_format": ""})
+        first, second, third = self.out.getvalue().splitlines()
+        self.assertRegex(first, rf"^1970-01-01T\S+ \[{os.getpid()} here#-\] hello$")
+        self.assertEqual((second, third), (f"- [{os.getpid()} there] one", "\ttwo [b]"))
+
+    def test_workerElsewhere(self) -> None:
+        """
+        What C{twistd} was told of its log holds for workers too.
+        """
+        from twisted.internet import reactor
+
+        self.patch(takeoverOf(reactor), "worker", True)
+        for word in ("logfile", "logger", "syslog"):
+            service = self.make("--workers", "2", twistd=self.twistd(word))
+            self.assertIsInstance(service, TerminableService)
+        twistd = self.twistd()
+        twistd["nodaemon"] = False
+        self.assertIsInstance(self.make("--workers", "2", twistd=twistd), TerminableService)
+        twistd = self.twistd()
+        twistd["logfile"] = "-"
+        service = self.make("--workers", "2", "--log-json", "-", twistd=twistd)
+        application = Application("x")
+        service.setServiceParent(application)
+        self.assertIsInstance(application.getComponent(ILogObserver), JSONLines)
 
     def test_daemon(self) -> None:
         """

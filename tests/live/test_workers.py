@@ -5,6 +5,7 @@ C{twistd terminable --workers}: several processes, one server.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import time
@@ -58,6 +59,9 @@ class ServingTests(WorkersTestCase):
         server.terminate()
         self.assertAllGone(server, family, address)
         self.assertEqual(os.listdir(os.path.dirname(path.path)), [])
+        # Whose line it is stands in it.
+        taken = re.findall(r"\[(\d+) terminable\S+#info\] taking over as \w+ (\d+)", server.log())
+        self.assertEqual({(int(a), int(b)) for a, b in taken}, {(n, n) for n in former | now})
 
     def test_resize(self) -> None:
         """
