@@ -4,10 +4,12 @@ How pytest runs what trial also runs.
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from twisted.trial.unittest import TestCase
 
 
@@ -20,6 +22,11 @@ def pytest_configure() -> None:
     for number in (signal.SIGHUP, signal.SIGINT):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda number, frame: None)
+    if "CI" not in os.environ:
+        # There Hypothesis does so by itself; and other machines are slow too, at times.
+        calm = [HealthCheck.too_slow]
+        settings.register_profile("calm", deadline=None, suppress_health_check=calm)
+        settings.load_profile("calm")
 
 
 @pytest.fixture(autouse=True)
