@@ -109,8 +109,8 @@ class Listener:
         return path is not None and (self._file is None or _fileAt(path) != self._file)
 
     def _guard(self) -> None:
-        if self._room is not None and self._own and self.open:
-            guard(self.port, self._room.doors)
+        if self._own and self.open:
+            guard(self.port, None if self._room is None else self._room.doors)
 
     @property
     def open(self) -> bool:

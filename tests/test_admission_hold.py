@@ -257,10 +257,23 @@ class DescriptorTests(AdmissionTestCase):
         """
         self.serve(capacity=9)
         sock = socket.socket()
-        closed = GuardedSocket(sock, self.port.socket._keeper)
-        closed.close()
-        error = self.assertRaises(OSError, closed.accept)
-        self.assertEqual(error.errno, errno.EBADF)
+        self.addCleanup(sock.close)
+        deaf = GuardedSocket(sock, self.port.socket._keeper)
+        error = self.assertRaises(OSError, deaf.accept)
+        self.assertEqual(error.errno, errno.EINVAL)
+
+    def test_closed(self) -> None:
+        """
+        A socket that has been closed meanwhile has nobody more, and no want of descriptors.
+        """
+        self.serve(capacity=9)
+        keeper = self.port.socket._keeper
+        for scarce in (False, True):
+            closed = GuardedSocket(socket.socket(), keeper)
+            closed.close()
+            self.patch(keeper, "scarce", scarce)
+            self.assertRaises(BlockingIOError, closed.accept)
+        self.assertFalse(keeper.closed)
 
     def test_unlimited(self) -> None:
         """

@@ -33,6 +33,9 @@ EXHAUSTED = frozenset([errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
 #: more than an eighth of them.
 SPARE = 32
 
+#: The descriptor of a socket that is closed.
+CLOSED = -1
+
 #: After how many seconds to try again when no descriptor was left.
 AGAIN = 1.0
 
@@ -156,12 +159,38 @@ class Doors:
             call.cancel()
 
 
-class GuardedSocket:
+class AcceptingSocket:
     """
-    Stands for a listening socket, and asks before it accepts.
+    Stands for a listening socket that may be closed by whom it has just accepted: Twisted
+    goes on accepting then, until nobody is there.
 
     It does not take the socket's place for the reactor, which knows the port by its
-    descriptor; so the port may be in the middle of accepting when it is guarded.
+    descriptor; so the port may be in the middle of accepting when this is put in.
+
+    @ivar plain: the socket.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.plain = sock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.plain, name)
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """
+        @raise BlockingIOError: nobody is there, or the socket is closed.
+        """
+        try:
+            return self.plain.accept()
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            raise _nobody() from error
+
+
+class GuardedSocket(AcceptingSocket):
+    """
+    One that asks before it accepts.
 
     @ivar everybody: whether all who wait in the kernel's queue are to be accepted, because
         the port is about to be closed.
@@ -173,11 +202,8 @@ class GuardedSocket:
         """
         @param keeper: who is asked.
         """
-        self._socket = sock
+        super().__init__(sock)
         self._keeper = keeper
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._socket, name)
 
     def accept(self) -> tuple[socket.socket, Any]:
         """
@@ -187,7 +213,7 @@ class GuardedSocket:
         if not self.everybody and (keeper.holds() or not self._spares(keeper)):
             raise _nobody()
         try:
-            client, address = self._socket.accept()
+            client, address = super().accept()
         except OSError as error:
             if error.errno not in EXHAUSTED:
                 raise
@@ -200,10 +226,10 @@ class GuardedSocket:
         """
         Whether there are descriptors, if there were none a while ago.
         """
-        if not keeper.scarce:
+        if not keeper.scarce or self.plain.fileno() == CLOSED:
             return True
         try:
-            number = os.dup(self._socket.fileno())
+            number = os.dup(self.plain.fileno())
         except OSError as error:
             keeper.exhausted(error)
             return False
@@ -223,14 +249,18 @@ def _nobody() -> BlockingIOError:
     return BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
-def guard(port: Any, keeper: Doors) -> None:
+def guard(port: Any, keeper: Doors | None) -> None:
     """
-    Have a port ask C{keeper} before it accepts.
+    Have a port accept nobody when it is closed, and ask before it accepts.
 
     @param port: a TCP or UNIX port of one of Twisted's POSIX reactors, listening.
+    @param keeper: who is asked, if anybody is.
     """
-    if not isinstance(port.socket, GuardedSocket):
-        port.socket = GuardedSocket(port.socket, keeper)
+    sock = port.socket
+    if isinstance(sock, GuardedSocket):
+        return
+    plain = sock.plain if isinstance(sock, AcceptingSocket) else sock
+    port.socket = AcceptingSocket(plain) if keeper is None else GuardedSocket(plain, keeper)
 
 
 def acceptEverybody(port: Any) -> None:

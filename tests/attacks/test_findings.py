@@ -204,3 +204,18 @@ class FindingTests(SynchronousTestCase):
         scene.reactor.go(1.5)
         self.assertEqual(scene.end(), [])
         self.assertGreater(len(self.flushLoggedErrors(Boom)), 1)
+
+    def test_endedWhileItIsAccepted(self) -> None:
+        """
+        An application ends everything when it is connected, and that is while a port accepts
+        one after the other: nothing is logged of the port that is not there any more.
+        """
+        for admission in (None, Admission(capacity=5)):
+            scene = self.scene("tcp", admission=admission)
+            scene.ports[0].numberAccepts = 10
+            for _ in range(3):
+                scene.connect(0, Script("raw", {"connectionMade": "abort"}))
+            scene.reactor.turn()
+            self.assertFalse(scene.ports[0].connected)
+            self.assertEqual(scene.end(), [])
+            self.assertEqual(self.flushLoggedErrors(), [])
