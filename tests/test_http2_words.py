@@ -83,10 +83,23 @@ class LastWordTests(HTTP2TestCase):
 
     def test_idle(self) -> None:
         """
-        Nothing is said without a stream.
+        Without a stream it is told that it is over; no stream was taken.
         """
         self.hint()
-        self.assertEqual(self.drainer.lastWord(7), "")
+        self.assertEqual(self.drainer.lastWord(7), "GOAWAY")
+        self.assertSaid(0)
+        self.assertLost()
+
+    def test_idleBefore(self) -> None:
+        """
+        So it is when all streams have ended since the drain began.
+        """
+        self.ask(1)
+        self.hint()
+        self.finish()
+        self.assertEqual(self.drainer.lastWord(7), "GOAWAY")
+        self.assertSaid(EVERY, 1)
+        self.assertLost()
 
     def test_withoutAHint(self) -> None:
         """

@@ -225,11 +225,14 @@ class Farewell:
 
     def lastWord(self, retryAfter: int) -> str:
         """
-        503 for the streams whose answer has not begun.
+        503 for the streams whose answer has not begun; the goodbye if there are none.
         """
         channel = self._channel
         if channel.transport.disconnecting or internals.http2HeldBack(channel):
             return ""
+        if not channel.streams:
+            self._lose()
+            return "GOAWAY"
         waiting = [
             number
             for number, stream in channel.streams.items()
@@ -314,7 +317,7 @@ class HTTP2Drainer(NothingToSay):
 
     def lastWord(self, retryAfter: int) -> str:
         """
-        503 for the streams whose answer has not begun.
+        503 for the streams whose answer has not begun; the goodbye if there are none.
         """
         return self._farewell.lastWord(retryAfter) if self._farewell is not None else ""
 

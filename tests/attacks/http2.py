@@ -125,10 +125,15 @@ class Talking(Conversation):
             SEEN["streams refused"] += 1
         elif stream.cancelled or isNamed or client.half or stream.begun >= client.sent:
             SEEN["streams given up"] += 1
-        elif self._atOnce and (client.arrived is None or stream.ended > client.arrived):
+        elif self._atOnce and self._isLate(client, stream):
             SEEN["streams too late"] += 1
         else:
             raise AssertionError(f"{stream} is not answered; the last is {last}")
+
+    def _isLate(self, client: Any, stream: Stream) -> bool:
+        # Of a body that was never sent to its end nothing can be expected.
+        arrived, ended = client.arrived, stream.ended
+        return arrived is None or ended is None or ended > arrived
 
     def _tell(self, client: Any, report: Report) -> str:
         return f"{client.wants} received {client.frames[-12:]}; {report}"
