@@ -275,8 +275,13 @@ class Generation:
         self._machine.times = None
         self.older = []
 
+    def _beginStop(self) -> None:
+        # What is reported is counted from where the deadline is.
+        times = self._machine.times
+        self.gate.ledger.beginStop(self._reactor.seconds() if times is None else times.began)
+
     def _do_HINT(self) -> None:
-        self.gate.ledger.beginStop(self._reactor.seconds())
+        self._beginStop()
         self.ports.addThoseOf(self.factories)
         times = self._machine.times
         if times is not None and times.quiesced > times.began:
@@ -293,7 +298,7 @@ class Generation:
         self.ports.closeAll(self.schedule.settle, self._portsClosed)
 
     def _do_CLOSE_PORTS(self) -> None:
-        self.gate.ledger.beginStop(self._reactor.seconds())
+        self._beginStop()
         self.ports.addThoseOf(self.factories)
         wasOpen = self.ports.open
         self.ports.closeNow()

@@ -136,6 +136,29 @@ class TerminateTests(SynchronousTestCase):
         self.assertEqual((entry.state, entry.outcome), (State.BUSY, Outcome.ABORTED))
         self.assertAlmostEqual(entry.age, 3.01)
 
+    def test_exactly(self) -> None:
+        """
+        The report counts from the request, as the deadline does, whatever time it takes to
+        begin.
+        """
+        world = World(gracePeriod=5.0)
+        world.connect()
+        world.factory.protocols[0].busy = True
+        seconds = world.clock.seconds
+
+        def slowly() -> float:
+            world.clock.rightNow += 1.0
+            return float(seconds())
+
+        self.patch(world.clock, "seconds", slowly)
+        result = world.terminator.terminate()
+        self.patch(world.clock, "seconds", seconds)
+        # The first look at the clock is the request.
+        ends: list[float] = []
+        result.addCallback(lambda report: ends.append(world.clock.rightNow - 1.0) or report)
+        world.pass_(8)
+        self.assertAlmostEqual(self.successResultOf(result).seconds, ends[0])
+
     def test_left(self) -> None:
         """
         Whose peer goes away with something in flight is counted and named.
