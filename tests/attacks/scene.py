@@ -6,6 +6,7 @@ true of it at any time.
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import socket
@@ -75,6 +76,10 @@ class Scene(Deeds):
 
     def _mayBeLogged(self, event: dict[str, Any]) -> bool:
         failure = event.get("log_failure") or event.get("failure")
+        if failure is not None and failure.check(OSError) and failure.value.errno == errno.EBADF:
+            # Whoever ends everything while he is accepted by a port that nobody has shown us.
+            foreign = any(port.kind == "foreign" for port in self.ports)
+            return foreign and any(frame[0] == "_accept" for frame in failure.frames)
         if failure is not None and failure.check(TaskStopped):
             # A pull producer above TLS is stopped, and then paused for what is still to be
             # written: that is as far as Twisted comes with telling anybody.
