@@ -85,6 +85,8 @@ class Cutting:
             return False
         entry = self._roll.entry(connection, state, Outcome.ABORTED)
         word = self._lastWord(connection) if words else ""
+        if word:
+            self._giveMoment(transport)
         if self._ledger.sawAbort(transport):
             self._ledger.name(transport, entry.withWord(word))
         return not word
@@ -106,12 +108,12 @@ class Cutting:
         if state in (State.OPENING, State.NEW):
             self._roll.name(connection, state, Outcome.IDLE)
         speaks = words and state is not State.OPENING and not connection.silent
-        if speaks and self._lastWord(connection):
-            return
+        word = self._lastWord(connection) if speaks else ""
         transport = connection.transport
-        connection.unconfirmed = unsent(transport)
-        self._loseIdle(connection)
-        if transport in self._ledger:
+        if not word:
+            connection.unconfirmed = unsent(transport)
+            self._loseIdle(connection)
+        if word or unsentHere(transport):
             # Perhaps it has only now written what its peer does not take.
             self._giveMoment(transport)
 
@@ -125,26 +127,29 @@ class Cutting:
         except BaseException:
             _log.failure("{connection} could not say its last word", connection=connection)
             return ""
-        if word:
-            self._giveMoment(transport)
         return word
 
     def _giveMoment(self, transport: Any) -> None:
-        self._moments.add(transport)
-        self._roll.later(LAST_WORD, self._cutOff, transport)
+        if transport in self._ledger:
+            self._moments.add(transport)
+            self._roll.later(LAST_WORD, self._cutOff, transport)
 
     def _cutOff(self, transport: Any) -> None:
         """
         The last word had its time.  If it has left this process, the kernel goes on
-        delivering it after an orderly close.
+        delivering it after an orderly close; but whoever was idle, and still takes an answer,
+        may do so.
         """
         if transport not in self._ledger:
             return
         if unsentHere(transport):
             self._nameAborted(transport)
             abort(transport)
-        else:
+        elif self._ledger.isAborted(transport) or not self._isTaking(transport):
             lingering.finish(transport)
+
+    def _isTaking(self, transport: Any) -> bool:
+        return lingering.lingers(transport) and bool(unsent(transport))
 
     def aborted(self, transport: Any) -> None:
         """

@@ -246,7 +246,9 @@ class Terminator:
         """
         Whether a port that is open now belongs to whoever wanted it in the phase C{before}.
         """
-        return self.phase in (Phase.SERVING, Phase.RELEASED, before)
+        # Not while the last connections are named: what is opened then would be forgotten.
+        ending = self.phase is Phase.TERMINATED and not self._now.over
+        return not ending and self.phase in (Phase.SERVING, Phase.RELEASED, before)
 
     def _mustServe(self) -> None:
         if not self._serves(Phase.TERMINATED):

@@ -4,6 +4,7 @@ When nobody is accepted: there is no room, or no descriptor.
 
 from __future__ import annotations
 
+import copy
 import errno
 import os
 import resource
@@ -274,6 +275,14 @@ class DescriptorTests(AdmissionTestCase):
             self.patch(keeper, "scarce", scarce)
             self.assertRaises(BlockingIOError, closed.accept)
         self.assertFalse(keeper.closed)
+
+    def test_copied(self) -> None:
+        """
+        Whatever somebody does with it: it is one more of what it stands for.
+        """
+        self.serve(capacity=9)
+        sock = self.port.socket
+        self.assertIs(copy.copy(sock).plain, sock.plain)
 
     def test_unlimited(self) -> None:
         """

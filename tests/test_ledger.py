@@ -276,17 +276,39 @@ class LedgerTests(SynchronousTestCase):
         The report names connections in the order in which they were put there.
         """
         first, second = entry(doing="1"), entry(doing="2")
+        for key in "ab":
+            self.ledger.open(key, 0.0)
         self.ledger.name("a", first)
         self.ledger.name("b", second)
         self.assertEqual(self.ledger.report(0.0).entries, (first, second))
+
+    def test_namedOnce(self) -> None:
+        """
+        What is said last of a connection counts, and only if that is what comes of it; of one
+        that has ended nothing is said any more.
+        """
+        self.ledger.beginStop(0.0)
+        for key in "abc":
+            self.ledger.open(key, 0.0)
+            self.ledger.name(key, entry(outcome=Outcome.IDLE))
+        self.ledger.sawAbort("a")
+        aborted = entry(outcome=Outcome.ABORTED)
+        self.ledger.name("a", aborted)
+        self.ledger.sawBusy("b")
+        for key in "abc":
+            self.ledger.end(key)
+            self.ledger.name(key, entry())
+        report = self.ledger.report(0.0)
+        self.assertEqual(report.entries, (aborted, entry(outcome=Outcome.IDLE)))
 
     def test_noEndOfNames(self) -> None:
         """
         So many are named and no more, however many there are.
         """
         self.patch(module, "NAMED", 3)
-        for _ in range(5):
-            self.ledger.name("a", entry())
+        for key in "abcde":
+            self.ledger.open(key, 0.0)
+            self.ledger.name(key, entry())
         self.assertEqual(len(self.ledger.report(0.0).entries), 3)
 
     @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans(), st.booleans())))

@@ -159,6 +159,21 @@ class LeavingTests(SitesTestCase):
         bodies = sorted(self.body(each) for each in clients)
         self.assertEqual(bodies, [b"here /", b"here /", b"there /"])
 
+    def test_closedInVain(self) -> None:
+        """
+        Nor is somebody waited for who does not read what other commands have written.
+        """
+        self.far.transport.stopReading()
+        self.near.transport.write(bytes(2**21))
+        closing = self.sender.close()
+        again = self.sender.close()
+        self.turns(90, 0.1)
+        self.assertNoResult(closing)
+        self.turns(20, 0.1)
+        self.successResultOf(closing)
+        self.successResultOf(again)
+        self.successResultOf(self.sender.close())
+
     def test_onTheWay(self) -> None:
         """
         What is on the way when time is up is waited for.

@@ -16,7 +16,7 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from terminable.admission.makingroom import idleAmong
+from terminable.admission.makingroom import Idle
 from terminable.interfaces import IHintingDrainer
 from terminable.policy.admission import Admission
 from terminable.terminator import Terminator
@@ -192,7 +192,7 @@ class KernelTests(SynchronousTestCase):
 
 class IdleTests(SynchronousTestCase):
     """
-    L{idleAmong}.
+    L{Idle}.
     """
 
     def test_unknown(self) -> None:
@@ -201,4 +201,4 @@ class IdleTests(SynchronousTestCase):
         """
         terminator = Terminator(Clock())
         inside = [(object(), 0.0), (object(), 0.0)]
-        self.assertEqual(idleAmong(inside, {inside[0][0]: terminator.gate}, 10.0, 5), [])
+        self.assertEqual(Idle().among(inside, {inside[0][0]: terminator.gate}, 10.0, 5), [])

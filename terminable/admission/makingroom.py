@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
+from weakref import WeakSet
 
 from twisted.logger import Logger
 
@@ -28,36 +29,45 @@ _LOOKS = 200
 _log = Logger()
 
 
-def idleAmong(
-    inside: Iterable[tuple[Any, float]], gates: Mapping[Any, Any], now: float, wanted: int
-) -> list[tuple[Any, list[Any]]]:
+class Idle:
     """
-    Find HTTP connections that are kept alive and on which nothing is in flight.
-
-    @param inside: transports, the oldest first, and since when each is inside.
-    @param gates: who records each.
-    @param wanted: how many are enough.
-    @return: the transports, by their gates.
+    Finds HTTP connections that are kept alive and on which nothing is in flight.
     """
-    found: dict[Any, list[Any]] = {}
-    count = 0
-    for key, since in islice(inside, _LOOKS):
-        if count == wanted:
-            break
-        gate = gates.get(key)
-        if gate is not None and _mayGo(gate, key, now - since):
-            found.setdefault(gate, []).append(key)
-            count += 1
-    return list(found.items())
 
+    def __init__(self) -> None:
+        # Those who cannot tell are not asked again.
+        self._broken: WeakSet[Any] = WeakSet()
 
-def _mayGo(gate: Any, transport: Any, age: float) -> bool:
-    try:
-        return _isIdle(gate, transport, age)
-    except BaseException:
-        # Whoever has just come cannot help it.
-        _log.failure("{transport} cannot tell whether it is idle", transport=transport)
-        return False
+    def among(
+        self, inside: Iterable[tuple[Any, float]], gates: Mapping[Any, Any], now: float, wanted: int
+    ) -> list[tuple[Any, list[Any]]]:
+        """
+        Look at some.
+
+        @param inside: transports, the oldest first, and since when each is inside.
+        @param gates: who records each.
+        @param wanted: how many are enough.
+        @return: the transports, by their gates.
+        """
+        found: dict[Any, list[Any]] = {}
+        count = 0
+        for key, since in islice(inside, _LOOKS):
+            if count == wanted:
+                break
+            gate = gates.get(key)
+            if gate is not None and self._mayGo(gate, key, now - since):
+                found.setdefault(gate, []).append(key)
+                count += 1
+        return list(found.items())
+
+    def _mayGo(self, gate: Any, transport: Any, age: float) -> bool:
+        try:
+            return transport not in self._broken and _isIdle(gate, transport, age)
+        except BaseException:
+            # Whoever has just come cannot help it.
+            self._broken.add(transport)
+            _log.failure("{transport} cannot tell whether it is idle", transport=transport)
+            return False
 
 
 def _isNew(state: State, tls: Any) -> bool:

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from terminable import events
 from terminable.admission.doors import Doors
-from terminable.admission.makingroom import idleAmong
+from terminable.admission.makingroom import Idle
 from terminable.admission.refusing import FULL, LATE, PEER, REASONS, STOP, Refusing
 from terminable.errors import InvalidOption
 from terminable.policy.admission import Admission
@@ -80,6 +80,7 @@ class Room:
         self._pumping: Any = None
         self._timer: Any = None
         self._looked = -LOOK
+        self._idle = Idle()
 
     @property
     def waiting(self) -> int:
@@ -373,7 +374,7 @@ class Room:
 
     def _makeRoom(self, now: float) -> None:
         wanted = self._lobby.waiting
-        for gate, keys in idleAmong(self._lobby.inTheWay(), self._gates, now, wanted):
+        for gate, keys in self._idle.among(self._lobby.inTheWay(), self._gates, now, wanted):
             gate.letGo(keys)
 
 

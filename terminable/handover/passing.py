@@ -152,6 +152,7 @@ class Sender:
         self._pumping = False
         self._whenLost: list[Deferred[None]] = []
         self._closing = False
+        self._limit: Any = None
         self.count = 0
         self.inFlight = 0
         self.lost = False
@@ -190,11 +191,15 @@ class Sender:
         Pass no more connections: those that wait for their turn stay, and when those on their
         way are confirmed, the channel is lost.
 
-        @return: fires when the channel is lost.
+        @return: fires when the channel is lost: if the other process reads nothing, when it has
+            been waited for as long as for a confirmation.
         """
-        self._closing = True
-        self._pump()
-        self._loseIfDone()
+        if not self._over:
+            self._closing = True
+            # For what may be written by other commands.
+            self._limit = self._reactor.callLater(self._patience, self._impatient)
+            self._pump()
+            self._loseIfDone()
         return self.whenLost()
 
     def _loseIfDone(self) -> None:
@@ -296,6 +301,8 @@ class Sender:
         self.lost = True
 
     def _channelLost(self) -> None:
+        if self._limit is not None and self._limit.active():
+            self._limit.cancel()
         self._pump()
         self._tellLost()
 

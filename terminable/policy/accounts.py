@@ -111,6 +111,13 @@ class Accounts(Ledger[Key]):
             super().sawAbort(key)
         return news
 
+    def isAborted(self, key: Key) -> bool:
+        """
+        See L{Ledger.isAborted}.
+        """
+        part = self._parts.get(key)
+        return super().isAborted(key) or (part is not None and part.isAborted(key))
+
     def settle(self, key: Key, outcome: Outcome) -> None:
         """
         See L{Ledger.settle}.

@@ -222,7 +222,9 @@ class Ledger(Generic[Key]):
     _aborted: set[Key] = field(default_factory=set)
     _settled: dict[Key, Outcome] = field(default_factory=dict)
     _totals: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
-    _entries: list[Entry] = field(default_factory=list)
+    _entries: list[Entry | None] = field(default_factory=list)
+    # Where live connections stand in them.
+    _places: dict[Key, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.live)
@@ -319,6 +321,10 @@ class Ledger(Generic[Key]):
         outcome = self._outcome(key, unfinished)
         if outcome is Outcome.LEFT and entry is not None:
             self.name(key, entry())
+        place = self._places.pop(key, None)
+        if place is not None and getattr(self._entries[place], "outcome", None) is not outcome:
+            # What it was named as did not come true.
+            self._entries[place] = None
         del self.live[key]
         self._busy.discard(key)
         self._aborted.discard(key)
@@ -339,9 +345,12 @@ class Ledger(Generic[Key]):
 
     def name(self, key: Key, entry: Entry) -> None:
         """
-        Put a connection into the report by name.
+        Put a connection into the report by name, in the place of what was said of it before.
         """
-        if len(self._entries) < NAMED:
+        if key in self._places:
+            self._entries[self._places[key]] = entry
+        elif key in self.live and len(self._entries) < NAMED:
+            self._places[key] = len(self._entries)
             self._entries.append(entry)
 
     def total(self, outcome: Outcome) -> int:
@@ -363,5 +372,5 @@ class Ledger(Generic[Key]):
             left=totals[Outcome.LEFT],
             aborted=totals[Outcome.ABORTED],
             seconds=0.0 if self._began is None else now - self._began,
-            entries=tuple(self._entries),
+            entries=tuple(entry for entry in self._entries if entry is not None),
         )

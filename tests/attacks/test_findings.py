@@ -4,6 +4,7 @@ What attacks have brought to light, each once more.
 
 from __future__ import annotations
 
+import socket
 from collections import Counter
 from itertools import pairwise
 from typing import Any
@@ -14,6 +15,7 @@ from terminable.errors import NotServing
 from terminable.policy.admission import Admission
 from terminable.policy.phases import Phase
 from terminable.terminator import Terminator
+from terminable.tracking.layers import unsentHere
 from tests.attacks.applications import Script
 from tests.attacks.scene import Scene
 from tests.doubles import Boom, Hinting, World
@@ -187,7 +189,50 @@ class FindingTests(SynchronousTestCase):
         scene.reactor.go(0.1)
         scene.abort()
         scene.reactor.go(0.3)
-        self.assertEqual(len(scene.observer.reports), 1)
+        [report] = scene.observer.reports
+        self.assertEqual((report.opened, report.aborted, len(report.entries)), (3, 3, 3))
+        self.assertEqual(scene.end(), [])
+
+    def test_stillTakesItsAnswer(self) -> None:
+        """
+        The deadline is now, and the kernel still has an answer that somebody is taking, who says
+        something about it from time to time: he gets all of it, and is not reset.
+        """
+        for way in ("abort", "terminate"):
+            scene = self.scene("unix", linger=2.0, lingerBytes=2**20)
+            scene.connect(0, Script())
+            scene.reactor.turn()
+            transport = scene.factories[0].built[0].transport
+            transport.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**20)
+            transport.write(b"x" * 300_000)
+            for _ in range(9):
+                scene.reactor.turn()
+            self.assertEqual(unsentHere(transport), 0)
+            getattr(scene, way)(*[0] * (way == "terminate"))
+            scene.reactor.turn()
+            taken, guest = 0, scene.guests[0].socket
+            while taken < 300_000:
+                taken += len(guest.recv(8192))
+                if taken < 250_000:
+                    guest.send(b"more")
+                scene.reactor.turn(0.02)
+            scene.guests[0].leave()
+            scene.reactor.go(0.2)
+            self.assertEqual(scene.end(), [])
+            report = scene.observer.reports[0]
+            self.assertEqual((report.idle, report.aborted), (1, 0))
+
+    def test_listensWhileItIsNamed(self) -> None:
+        """
+        An application opens a port when it is asked to describe a connection that does not
+        end when it is aborted, and that is the last moment of the stop: the port does not stay.
+        """
+        scene = self.scene("unix")
+        scene.connectInMemory(Script("hinting", {"describe": "listen"}), None)
+        scene.abort()
+        scene.reactor.go(1.5)
+        self.assertIs(scene.terminator.phase, Phase.TERMINATED)
+        self.assertFalse(any(port.connected for port in scene.ports))
         self.assertEqual(scene.end(), [])
 
     def test_cannotBeAskedToMakeRoom(self) -> None:

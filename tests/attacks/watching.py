@@ -93,6 +93,9 @@ def faultsOf(report: Report) -> list[str]:
         named = sum(entry.outcome is outcome for entry in report.entries)
         if named != number:
             faults.append(f"{named} named, but {number} {outcome.value}: {report!r}")
+    idle = sum(entry.outcome is Outcome.IDLE for entry in report.entries)
+    if idle > report.idle:
+        faults.append(f"{idle} named, but {report.idle} idle: {report!r}")
     if min(report.before, report.idle, report.finished, report.left, report.aborted) < 0:
         faults.append(f"less than nothing in {report!r}")
     return faults
