@@ -145,6 +145,22 @@ class FindingTests(SynchronousTestCase):
         world.pass_(0.05)
         self.assertEqual(self.successResultOf(result).aborted, 1)
 
+    def test_endsWithItsLastWord(self) -> None:
+        """
+        So it is if the connection has ended when its drainer returns.
+        """
+
+        class Hasty(Hinting):
+            def lastWord(self, retryAfter: int) -> str:
+                self.transport.end()
+                return "bye"
+
+        world = World(Hasty, gracePeriod=0.0)
+        world.connect()
+        result = world.terminator.terminate()
+        world.pass_(0.05)
+        self.assertEqual(self.successResultOf(result).idle, 1)
+
     def test_withoutAnAddress(self) -> None:
         """
         A port that cannot tell where it listens is closed all the same.
@@ -198,9 +214,10 @@ class FindingTests(SynchronousTestCase):
         The deadline is now, and the kernel still has an answer that somebody is taking, who says
         something about it from time to time: he gets all of it, and is not reset.
         """
-        for way in ("abort", "terminate"):
+        speaks = Script("hinting", {"lastWord": "lose"}, "list")
+        for way, script in (("abort", Script()), ("terminate", Script()), ("terminate", speaks)):
             scene = self.scene("unix", linger=2.0, lingerBytes=2**20)
-            scene.connect(0, Script())
+            scene.connect(0, script)
             scene.reactor.turn()
             transport = scene.factories[0].built[0].transport
             transport.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**20)
