@@ -294,6 +294,7 @@ class LedgerTests(SynchronousTestCase):
         self.ledger.sawAbort("a")
         aborted = entry(outcome=Outcome.ABORTED)
         self.ledger.name("a", aborted)
+        self.ledger.name("a", entry(outcome=Outcome.IDLE))
         self.ledger.sawBusy("b")
         for key in "abc":
             self.ledger.end(key)

@@ -145,6 +145,7 @@ class Accounts(Ledger[Key]):
         part = self._parts.get(key)
         if part is not None:
             part.name(key, entry)
-            self._named[key] = entry
+            if entry.outcome is Outcome.ABORTED or not part.isAborted(key):
+                self._named[key] = entry
         if part is None or self.stopping:
             super().name(key, entry)

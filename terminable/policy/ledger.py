@@ -345,8 +345,11 @@ class Ledger(Generic[Key]):
 
     def name(self, key: Key, entry: Entry) -> None:
         """
-        Put a connection into the report by name, in the place of what was said of it before.
+        Put a connection into the report by name, in the place of what was said of it before;
+        but of one that is being aborted nothing else is said.
         """
+        if self.isAborted(key) and entry.outcome is not Outcome.ABORTED:
+            return
         if key in self._places:
             self._entries[self._places[key]] = entry
         elif key in self.live and len(self._entries) < NAMED:

@@ -281,3 +281,17 @@ class FindingTests(SynchronousTestCase):
             self.assertFalse(scene.ports[0].connected)
             self.assertEqual(scene.end(), [])
             self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_namedWhileItIsAborted(self) -> None:
+        """
+        Somebody who has not shaken hands is drained at once and aborted, because his connection
+        cannot be ended otherwise, before it is looked at for the last time: he stays named.
+        """
+        scene = self.scene("tls", linger=0.0)
+        scene.connect(0, Script())
+        scene.reactor.turn()
+        scene.connect(0, Script("nonsense"))
+        scene.reactor.turn()
+        scene.drain(gracePeriod=0, idleGrace=0.0)
+        self.assertEqual(scene.end(), [])
+        self.flushLoggedErrors(Boom)
