@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 from twisted.web.server import Site
 
 from terminable.testing import Dropped, Load, TerminableTestMixin, assertNothingDropped
+from terminable.tracking import sockets
 from tests.live.clients import Address
 from tests.live.processes import LiveTestCase, Server, eventually, freePort
 from tests.live.resources import Root
@@ -247,13 +250,17 @@ class InsideTests(TerminableTestMixin, TestCase):
         port = reactor.listenTCP(0, Site(Root()), interface="127.0.0.1")
         self.addCleanup(port.stopListening)
 
-        def stop() -> Any:
-            # Clients go on connecting while the reactor does something else.
-            time.sleep(0.2)
-            return port.stopListening()
+        async def stop() -> None:
+            # Clients go on connecting while nobody accepts.
+            port.stopReading()
+            while not sockets.readable(port.socket):
+                await deferLater(reactor, 0.01)
+            await port.stopListening()
 
         only = {"keepAlive": 0, "pausing": 0, "fresh": 8, "targets": ("/sync",)}
-        nothing = self.assertNothingDropped(port.getHost(), stop, mayRefuse=True, **only)
+        nothing = self.assertNothingDropped(
+            port.getHost(), lambda: Deferred.fromCoroutine(stop()), mayRefuse=True, **only
+        )
         failure = await self.assertFailure(nothing, Dropped)
         self.assertIn("reset after 0 bytes", {lost.how for lost in failure.lost})
 
