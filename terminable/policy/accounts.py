@@ -47,7 +47,6 @@ class Accounts(Ledger[Key]):
         super().__init__()
         self.chosen = 0
         self._parts: dict[Key, _Part[Key]] = {}
-        self._named: dict[Key, Entry] = {}
 
     def choose(self, keys: Iterable[Key], now: float, over: Callable[[], object]) -> Ledger[Key]:
         """
@@ -75,7 +74,6 @@ class Accounts(Ledger[Key]):
                 part.end(key)
 
     def _forget(self, key: Key) -> _Part[Key] | None:
-        self._named.pop(key, None)
         return self._parts.pop(key, None)
 
     def beginStop(self, now: float) -> None:
@@ -88,8 +86,9 @@ class Accounts(Ledger[Key]):
         for key, part in self._parts.items() if news else ():
             if part.isAborted(key):
                 super().sawAbort(key)
-            if key in self._named:
-                super().name(key, self._named[key])
+            entry = part.entryOf(key)
+            if entry is not None:
+                super().name(key, entry)
 
     def sawBusy(self, key: Key) -> None:
         """
@@ -145,7 +144,5 @@ class Accounts(Ledger[Key]):
         part = self._parts.get(key)
         if part is not None:
             part.name(key, entry)
-            if entry.outcome is Outcome.ABORTED or not part.isAborted(key):
-                self._named[key] = entry
         if part is None or self.stopping:
             super().name(key, entry)

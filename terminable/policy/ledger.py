@@ -222,9 +222,10 @@ class Ledger(Generic[Key]):
     _aborted: set[Key] = field(default_factory=set)
     _settled: dict[Key, Outcome] = field(default_factory=dict)
     _totals: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
-    _entries: list[Entry | None] = field(default_factory=list)
+    _entries: dict[int, Entry] = field(default_factory=dict)
     # Where live connections stand in them.
     _places: dict[Key, int] = field(default_factory=dict)
+    _named: int = 0
 
     def __len__(self) -> int:
         return len(self.live)
@@ -322,9 +323,9 @@ class Ledger(Generic[Key]):
         if outcome is Outcome.LEFT and entry is not None:
             self.name(key, entry())
         place = self._places.pop(key, None)
-        if place is not None and getattr(self._entries[place], "outcome", None) is not outcome:
+        if place is not None and self._entries[place].outcome is not outcome:
             # What it was named as did not come true.
-            self._entries[place] = None
+            del self._entries[place]
         del self.live[key]
         self._busy.discard(key)
         self._aborted.discard(key)
@@ -350,11 +351,17 @@ class Ledger(Generic[Key]):
         """
         if self.isAborted(key) and entry.outcome is not Outcome.ABORTED:
             return
+        if key not in self._places and key in self.live and len(self._entries) < NAMED:
+            self._places[key] = self._named
+            self._named += 1
         if key in self._places:
             self._entries[self._places[key]] = entry
-        elif key in self.live and len(self._entries) < NAMED:
-            self._places[key] = len(self._entries)
-            self._entries.append(entry)
+
+    def entryOf(self, key: Key) -> Entry | None:
+        """
+        By what a live connection is named so far.
+        """
+        return self._entries[self._places[key]] if key in self._places else None
 
     def total(self, outcome: Outcome) -> int:
         """
@@ -375,5 +382,5 @@ class Ledger(Generic[Key]):
             left=totals[Outcome.LEFT],
             aborted=totals[Outcome.ABORTED],
             seconds=0.0 if self._began is None else now - self._began,
-            entries=tuple(entry for entry in self._entries if entry is not None),
+            entries=tuple(self._entries.values()),
         )
