@@ -1,5 +1,6 @@
 """
-The listening socket of a port, which accepts nobody while there is no room.
+The listening socket of a port, which accepts nobody when it is closed, or while there is
+no room.
 
 Twisted accepts in batches, and when no descriptor is left for a client it accepts it and
 drops it.  A socket that says "nobody there" instead leaves him in the kernel's queue.
@@ -32,9 +33,6 @@ EXHAUSTED = frozenset([errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
 #: How many descriptors are left to the application, of those that the process may have; no
 #: more than an eighth of them.
 SPARE = 32
-
-#: The descriptor of a socket that is closed.
-CLOSED = -1
 
 #: After how many seconds to try again when no descriptor was left.
 AGAIN = 1.0
@@ -229,11 +227,14 @@ class GuardedSocket(AcceptingSocket):
         """
         Whether there are descriptors, if there were none a while ago.
         """
-        if not keeper.scarce or self.plain.fileno() == CLOSED:
+        if not keeper.scarce:
             return True
         try:
             number = os.dup(self.plain.fileno())
         except OSError as error:
+            if error.errno not in EXHAUSTED:
+                # Whoever accepts will see.
+                return True
             keeper.exhausted(error)
             return False
         os.close(number)
