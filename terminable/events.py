@@ -85,6 +85,7 @@ PASSING_CROWDED = _event("terminable.passing.crowded", "warn")
 PASSING_FLOODED = _event("terminable.passing.flooded", "warn", "channel")
 PASSING_SILENT = _event("terminable.passing.silent", "warn")
 PASSING_LOST = _event("terminable.passing.lost", "warn")
+PASSING_DELAYED = _event("terminable.passing.delayed", "error", "channel")
 PASSING_WAITING = _event("terminable.passing.waiting", "warn", "address")
 PASSING_NOBODY = _event("terminable.passing.nobody", "warn", "address")
 

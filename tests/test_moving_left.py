@@ -4,6 +4,7 @@ What is left when not all connections can move, or time is up.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from twisted.internet.protocol import Factory, Protocol
@@ -105,6 +106,20 @@ class LeavingTests(SitesTestCase):
         result = self.successResultOf(moving)
         self.assertEqual((result.moved, dict(result.left)), (1, {"time was up": 2}))
         self.assertEqual(len(clients), 3)
+
+    def test_queuedAndEnded(self) -> None:
+        """
+        What has ended while it waited for its turn is not left when time is up.
+        """
+        clients = [self.client() for _ in range(3)]
+        self.sender._atOnce = 1
+        self.far.transport.stopReading()
+        moving = self.move(0.1)
+        clients[2].close()
+        self.turns(30, 0.1)
+        self.far.transport.startReading()
+        self.until(lambda: moving.called, 0.01)
+        self.assertEqual(self.successResultOf(moving), Moved(1, 1, Counter({"time was up": 1})))
 
     def test_noneFree(self) -> None:
         """

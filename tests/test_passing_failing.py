@@ -6,16 +6,39 @@ from __future__ import annotations
 
 import socket
 import struct
+from types import SimpleNamespace
 from typing import Any
 
-from twisted.internet.error import ConnectionDone
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.testing import StringTransport
 from twisted.protocols import amp
 from twisted.python.failure import Failure
 
 from terminable.handover import passage
 from terminable.handover.movable import CannotMove
+from terminable.handover.passing import passConnection
+from terminable.handover.taking import Taking
 from tests.passages import CountingFactory, PassageTestCase
+
+
+class Failing:
+    """
+    A transport whose socket tells of some errors before it is read.
+    """
+
+    def __init__(self, sock: socket.socket, errors: int) -> None:
+        self.socket = sock
+        self.heard = b""
+        self._errors = errors
+
+    def doRead(self) -> Any:
+        if self._errors:
+            self._errors -= 1
+            return ConnectionLost()
+        data = self.socket.recv(100)
+        self.heard += data
+        return None if data else ConnectionDone()
 
 
 class FailingTests(PassageTestCase):
@@ -94,6 +117,95 @@ class FailingTests(PassageTestCase):
         self.successResultOf(passing)
         self.assertHere(0, 1)
         self.works(b"b1 x\n")
+
+    def test_someConfirmed(self) -> None:
+        """
+        Of several confirmations only the first has left when the channel breaks: that one is
+        kept by who takes, and is heard by who passes.
+        """
+        self.connect()
+        other = self.client()
+        self.heard(other)
+        passings = [passConnection(it, self.sender) for it in self.here.connections()]
+        far = self.far.transport
+        self.until(lambda: len(self.second.made) == 2 and far in self.reactor.writers)
+        outflow = self.taking._outflow
+        write, first = outflow._write, self.taking._confirmed[0][0]
+        outflow._write = lambda data: write(data[:first])
+        far.doWrite()
+        far.connectionLost(Failure(ConnectionDone()))
+        self.until(lambda: all(it.called for it in passings))
+        self.successResultOf(passings[0])
+        self.failureResultOf(passings[1], CannotMove)
+        self.assertHere(1, 1)
+        self.works(b"b1 x\n")
+        self.assertEqual(self.ask(other, b"x\n"), b"a1 x\n")
+
+    def test_cannotConfirm(self) -> None:
+        """
+        Who cannot say anything any more confirms nothing.
+        """
+        self.connect()
+
+        def endHalf(_: Any) -> None:
+            self.far.transport.loseWriteConnection()
+            self.far.transport.doWrite()
+
+        self.second.prepare = endHalf
+        passing = self.start()
+        self.until(lambda: passing.called)
+        self.failureResultOf(passing, CannotMove)
+        self.assertHere()
+        self.works()
+
+    def test_saidLater(self) -> None:
+        """
+        If somebody has answers written later than they are there, nothing is taken: when they
+        had left could not be told.
+        """
+        later: Any = Deferred()
+
+        class Later(Taking):
+            def locateResponder(self, name: bytes) -> Any:
+                responder: Any = super().locateResponder(name)
+                return responder and (lambda box: responder(box).addCallback(self.wait))
+
+            def wait(self, answer: Any) -> Any:
+                return later.addCallback(lambda _: answer)
+
+        reactor: Any = SimpleNamespace(callLater=lambda *call: self.reactor.callLater(*call))
+        taking = Later(reactor, lambda host: self.other)
+        self.begin(self.first, self.second, taking=taking)
+        reactor.seconds = self.reactor.seconds
+        taking.serve(self.far)
+        self.socket = self.client()
+        self.heard(self.socket)
+        self.reactor.callLater(0.5, later.callback, None)
+        self.assertIn("channel", self.refused(CannotMove))
+        self.turns(10, 0.1)
+        self.assertHere()
+        self.works()
+
+    def test_failsToGoOn(self) -> None:
+        """
+        If the application of one fails when it is taken, the next one is taken all the same.
+        """
+        self.connect()
+        other = self.client()
+        self.heard(other)
+
+        def lose(made: Any) -> None:
+            # Its end is remembered until it is taken.
+            made.connectionLost = lambda reason: 1 // 0
+            made.transport.connectionLost(Failure(ConnectionDone()))
+
+        passings = [passConnection(it, self.sender) for it in self.here.connections()]
+        self.until(lambda: len(self.taking._confirmed) == 2)
+        lose(self.second.made[0])
+        self.until(lambda: all(it.called for it in passings))
+        self.turns()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(self.ask(other, b"x\n"), b"b1 x\n")
 
     def test_goneUnheard(self) -> None:
         """
@@ -307,6 +419,20 @@ class FailingTests(PassageTestCase):
         passage.hearLastWords(Transport())
         self.assertEqual(heard, [b"fir", b"stl", b"ast", b""])
         self.assertRaises(BrokenPipeError, other.send, b"more")
+
+    def test_errorsInLastWords(self) -> None:
+        """
+        What was said is heard although the kernel tells of an error first; but one that does
+        not end is not asked for ever.
+        """
+        for errors, heard in ((0, b"word"), (2, b"word"), (9, b"")):
+            one, other = socket.socketpair()
+            transport = Failing(one, errors)
+            other.send(b"word")
+            passage.hearLastWords(transport)
+            self.assertEqual(transport.heard, heard)
+            one.close()
+            other.close()
 
     def test_badMover(self) -> None:
         """

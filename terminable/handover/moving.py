@@ -110,10 +110,10 @@ class _Waiting:
 
     def _stayed(self, failure: Failure) -> None:
         self.onTheWay = False
-        if failure.check(NotNow):
-            self._later(failure.value)
-        elif not self.transport.connected:
+        if not self.transport.connected:
             self._all.over(self, None)
+        elif failure.check(NotNow):
+            self._later(failure.value)
         else:
             self._all.over(self, str(failure.value))
 

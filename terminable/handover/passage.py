@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IUNIXTransport
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -22,6 +23,9 @@ _log = Logger()
 
 #: How many descriptors may have come that no command has claimed.
 MOST_UNCLAIMED = 256
+
+#: How often reading the last words may fail.
+FAILURES = 3
 
 
 def check(channel: Any) -> None:
@@ -63,9 +67,14 @@ def hearLastWords(transport: Any) -> None:
         return
     # Not the instance's: to abort a connection exchanges that.  What comes is finite.
     read = type(transport).doRead
+    failures = 0
     try:
-        while sockets.readable(sock) and read(transport) is None:
-            pass
+        while failures < FAILURES and sockets.readable(sock):
+            why = read(transport)
+            if isinstance(why, ConnectionDone):
+                return
+            # What was said before is still there when the kernel has told of an error.
+            failures += why is not None
     except Exception:
         _log.failure("{transport} has said something odd at last", transport=transport)
 
@@ -104,13 +113,37 @@ def closeUnclaimed(channel: Any) -> None:
         os.close(known.popitem()[1])
 
 
-def hasLeft(transport: Any) -> bool:
+class Outflow:
     """
-    Whether all that was said on a channel is with the kernel, which will deliver it.
+    What a channel has said, as far as it is with the kernel, which will deliver it.
     """
-    return bool(
-        transport is not None
-        and transport.connected
-        and not internals.halfEnded(transport)
-        and not internals.unsentBytes(transport)
-    )
+
+    def __init__(self, transport: Any, told: Callable[[], object]) -> None:
+        """
+        @param told: called when some more has left, in the middle of writing.
+        """
+        self._transport = transport
+        self._told = told
+        self._left = 0
+        self._write = transport.writeSomeData
+        transport.writeSomeData = self._writeSomeData
+
+    @property
+    def end(self) -> int:
+        """
+        How many bytes will have left when all has that was written until now.
+        """
+        return self._left + internals.unsentBytes(self._transport)
+
+    def hasLeft(self, end: int) -> bool:
+        """
+        Whether so many have.
+        """
+        return self._left >= end
+
+    def _writeSomeData(self, data: Any) -> Any:
+        count = self._write(data)
+        if isinstance(count, int) and count > 0:
+            self._left += count
+            self._told()
+        return count

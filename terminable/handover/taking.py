@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -36,8 +37,7 @@ PATIENCE = 5.0
 #: How many descriptors must be left to be opened.
 SPARE = 128
 
-#: How often to look, in seconds, whether a handshake is over; and how seldom whether what
-#: was said has left.
+#: How often to look, in seconds, whether a handshake is over.
 _INTERVAL = 0.02
 
 
@@ -187,7 +187,8 @@ class Taking(internals.Claiming, amp.CommandLocator):
     Takes connections that come on a channel.
 
     Use it as the C{locator} of an L{AMP<twisted.protocols.amp.AMP>} protocol, or as one of
-    several, and call L{serve} when that protocol is connected.
+    several, and call L{serve} when that protocol is connected.  Its answers must be written
+    as soon as they are there.
     """
 
     def __init__(
@@ -214,8 +215,9 @@ class Taking(internals.Claiming, amp.CommandLocator):
             Slices(reactor, BUDGET), self._adopt, reactor.callLater
         )
         self._coming: set[Adoption] = set()
-        self._confirmed: list[Adoption] = []
-        self._looking = False
+        # Each with what must have left this process before it is ours.
+        self._confirmed: deque[tuple[int, Adoption]] = deque()
+        self._outflow: Any = None
         self._channel: Any = None
         self._transport: Any = None
 
@@ -230,6 +232,7 @@ class Taking(internals.Claiming, amp.CommandLocator):
         self._channel = channel
         self._transport = channel.transport
         passage.guard(channel)
+        self._outflow = passage.Outflow(self._transport, self._someLeft)
         passage.atEnd(self._transport, self._takeConfirmed, self._channelLost)
 
     def claim(self, number: int) -> int:
@@ -331,38 +334,35 @@ class Taking(internals.Claiming, amp.CommandLocator):
         except Exception:
             _log.failure("{count} failed", count=self._count)
             count = 0
+        before = self._outflow.end
         adoption.result.callback({"count": b"%d" % count})
-        self._confirmed.append(adoption)
-        if not self._looking:
-            self._looking = True
-            self._reactor.callLater(0, self._look, 0.0)
-
-    def _look(self, delay: float) -> None:
-        """
-        Begin to read as soon as the confirmations have left this process.
-        """
-        if self._takeConfirmed():
-            self._looking = False
-        elif self._coming:
-            delay = min(delay + _INTERVAL / 20, _INTERVAL)
-            self._reactor.callLater(delay, self._look, delay)
+        if self._outflow.end > before:
+            self._confirmed.append((self._outflow.end, adoption))
         else:
-            self._looking = False
+            # If it is said later, nobody knows when it has left.
+            _log.error(
+                "{channel} does not write answers at once; it is cut",
+                event=events.PASSING_DELAYED,
+                channel=self._channel,
+            )
+            self._transport.abortConnection()
 
-    def _takeConfirmed(self) -> bool:
-        """
-        Take what was confirmed, if the confirmations have left.  Asked once more when the
-        channel ends: the other process may be content, and gone, before our next look.
+    def _someLeft(self) -> None:
+        if self._confirmed and self._outflow.hasLeft(self._confirmed[0][0]):
+            self._reactor.callLater(0, self._takeConfirmed)
 
-        @return: whether they have.
+    def _takeConfirmed(self) -> None:
         """
-        if not passage.hasLeft(self._transport):
-            return False
-        confirmed, self._confirmed = self._confirmed, []
-        for adoption in confirmed:
+        Begin to read on those whose confirmations have left this process.  Asked once more when
+        the channel ends: the other process may be content, and gone, before our next turn.
+        """
+        while self._confirmed and self._outflow.hasLeft(self._confirmed[0][0]):
+            adoption = self._confirmed.popleft()[1]
             self._coming.discard(adoption)
-            adoption.take()
-        return True
+            try:
+                adoption.take()
+            except BaseException:
+                _log.failure("a connection was taken, and what was to follow failed")
 
     def _channelLost(self) -> None:
         """
