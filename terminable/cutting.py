@@ -12,11 +12,11 @@ from twisted.logger import Logger
 from terminable import events
 from terminable.goodbyes import Callers
 from terminable.policy.ledger import Outcome, State
-from terminable.policy.schedule import LAST_WORD, RETRY_AFTER
+from terminable.policy.schedule import GIVE_UP, LAST_WORD, RETRY_AFTER
 from terminable.roll import Roll
 from terminable.tracking import lingering
 from terminable.tracking.connection import Connection
-from terminable.tracking.layers import abort, hasUnread, unsent, unsentHere
+from terminable.tracking.layers import abort, hasUnread, tlsLayer, unsent, unsentHere
 
 _log = Logger()
 
@@ -86,7 +86,7 @@ class Cutting:
         entry = self._roll.entry(connection, state, Outcome.ABORTED)
         word = self._lastWord(connection) if words else ""
         if word:
-            self._giveMoment(transport)
+            self._giveMoment(transport, 0.0)
         if self._ledger.sawAbort(transport):
             self._ledger.name(transport, entry.withWord(word))
         return not word
@@ -113,9 +113,9 @@ class Cutting:
         if not word:
             connection.unconfirmed = unsent(transport)
             self._loseIdle(connection)
-        if word or unsentHere(transport):
+        if word or unsent(transport):
             # Perhaps it has only now written what its peer does not take.
-            self._giveMoment(transport)
+            self._giveMoment(transport, self._reactor.seconds() + GIVE_UP)
 
     def _lastWord(self, connection: Connection) -> str:
         transport = connection.transport
@@ -123,33 +123,45 @@ class Cutting:
             lingering.install(transport, self._reactor, self._roll.schedule(transport))
             # Without any grace, nobody was told before.
             self._begin(transport, connection)
-            word = str(connection.drainer.lastWord(RETRY_AFTER))
+            return str(connection.drainer.lastWord(RETRY_AFTER))
         except BaseException:
             _log.failure("{connection} could not say its last word", connection=connection)
             return ""
-        return word
 
-    def _giveMoment(self, transport: Any) -> None:
+    def _giveMoment(self, transport: Any, until: float, moment: float = LAST_WORD) -> None:
         if transport in self._ledger:
             self._moments.add(transport)
-            self._roll.later(LAST_WORD, self._cutOff, transport)
+            self._roll.later(moment, self._cutOff, transport, until, moment)
 
-    def _cutOff(self, transport: Any) -> None:
+    def _cutOff(self, transport: Any, until: float = 0.0, moment: float = 0.0) -> None:
         """
         The last word had its time.  If it has left this process, the kernel goes on
         delivering it after an orderly close; but whoever was idle, and still takes an answer,
-        may do so.
+        has until C{until} for that, and is looked at ever more seldom.
         """
         if transport not in self._ledger:
             return
-        if unsentHere(transport):
+        left = until - self._reactor.seconds()
+        if left > 0 and self._isTaking(transport):
+            self._giveMoment(transport, until, min(2 * moment, left))
+        elif unsentHere(transport):
             self._nameAborted(transport)
             abort(transport)
-        elif self._ledger.isAborted(transport) or not self._isTaking(transport):
+        else:
             lingering.finish(transport)
 
     def _isTaking(self, transport: Any) -> bool:
-        return lingering.lingers(transport) and bool(unsent(transport))
+        if self._ledger.isAborted(transport) or not lingering.lingers(transport):
+            return False
+        # TLS has a close_notify to say, for which there may be no room yet.
+        mayWrite = tlsLayer(transport) is not None
+        return bool(unsent(transport)) and (mayWrite or not unsentHere(transport))
+
+    def isCut(self, transport: Any) -> bool:
+        """
+        Whether a connection has had its time.
+        """
+        return transport in self._cuts
 
     def aborted(self, transport: Any) -> None:
         """

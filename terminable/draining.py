@@ -106,10 +106,13 @@ class Drain:
         later = self.roll.later
         if limit is not None:
             left = limit - schedule.idleGrace
-            course.calls += [
-                later(limit, self.cut, transports, True, lambda: None),
-                later(limit + LAST_WORD + GIVE_UP, self.cutting.giveUpOn, transports),
-            ]
+
+            def told() -> None:
+                if any(transport in self._ledger for transport in transports):
+                    call = later(LAST_WORD + GIVE_UP, self.cutting.giveUpOn, transports)
+                    course.calls.append(call)
+
+            course.calls.append(later(limit, self.cut, transports, True, told))
         course.calls.append(later(schedule.idleGrace, self._lose, course, transports, left))
         self._drain(course, transports, limit)
         return course
@@ -293,7 +296,7 @@ class Drain:
             self._settle(transport)
 
     def _settle(self, transport: Any, looks: int = 0) -> None:
-        if transport not in self._ledger:
+        if transport not in self._ledger or self.cutting.isCut(transport):
             return
         if transport not in self.roll.begun:
             self._begin(transport)

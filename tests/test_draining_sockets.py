@@ -4,16 +4,18 @@ A terminator on real ports; no reactor runs.
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import Any
 
-from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
 from terminable.draining import LOOK_AGAIN, LOOKS
 from terminable.policy.ledger import Outcome, State
-from terminable.policy.schedule import LAST_WORD
+from terminable.policy.schedule import GIVE_UP, LAST_WORD
 from terminable.terminator import Terminator
 from terminable.tracking import sockets
+from tests.attacks.guests import Guest
 from tests.doubles import Hinting, Plain, PortTestCase
 from tests.wire import certificate
 
@@ -242,6 +244,10 @@ class LateTests(SocketTestCase):
         self.assertEqual(self.successResultOf(result).idle, 1)
 
 
+#: What the kernel has room for.
+SIZE = 50_000
+
+
 class DeadlineTests(SocketTestCase):
     """
     The last word.
@@ -279,6 +285,64 @@ class DeadlineTests(SocketTestCase):
             while client.recv(2**20):
                 pass
 
+    def taking(self) -> tuple[socket.socket, Any]:
+        """
+        Somebody is idle, and has not taken all of an answer, when everything ends at once.  It
+        is a UNIX socket, whose kernel has no delays.
+        """
+        self.open(f"\0taking-{os.getpid()}")
+        terminator = Terminator(self.reactor, gracePeriod=0, idleGrace=0)
+        terminator.attach(self.port)
+        client = self.client(socket.AF_UNIX)
+        client.sendall(b"hello")
+        self.go(0.1)
+        [protocol] = self.factory.protocols
+        protocol.transport.write(b"x" * SIZE)
+        self.go(0.1)
+        if not sockets.unacknowledged(protocol.transport.socket):
+            self.skipTest("the kernel cannot tell")
+        return client, terminator.terminate()
+
+    def test_goneAtOnce(self) -> None:
+        """
+        Nobody is waited for when all who were chosen are gone at their deadline.
+        """
+        terminator = self.serve(idleGrace=0)
+        self.factory.protocol = Plain
+        self.spoken()
+        result = terminator.drain(gracePeriod=0)
+        self.go(0.05)
+        self.assertEqual(self.successResultOf(result).idle, 1)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_taken(self) -> None:
+        """
+        Who takes the rest of an answer then is waited for until he has, and no longer.
+        """
+        client, result = self.taking()
+        self.go(0.1)
+        self.assertNoResult(result)
+        taken = 0
+        while taken < SIZE:
+            taken += len(client.recv(100_000))
+        self.go(LAST_WORD + 0.05)
+        report = self.successResultOf(result)
+        self.assertEqual((report.idle, report.aborted), (1, 0))
+
+    def test_notTaken(self) -> None:
+        """
+        Who does not is left to the kernel, which goes on delivering, before anybody is given
+        up.
+        """
+        client, result = self.taking()
+        self.go(GIVE_UP + LAST_WORD / 2)
+        report = self.successResultOf(result)
+        self.assertEqual((report.idle, report.aborted), (1, 0))
+        taken = b""
+        while len(taken) < SIZE:
+            taken += client.recv(100_000)
+        self.assertEqual(client.recv(1), b"")
+
 
 class HandshakeTests(SocketTestCase):
     """
@@ -293,6 +357,40 @@ class HandshakeTests(SocketTestCase):
             return super().open(path)
         finally:
             self.factory = plain
+
+    def test_noRoomForGoodbye(self) -> None:
+        """
+        Who is taking an answer after the deadline is not reset because there is no room yet for
+        the close_notify behind it.
+        """
+        terminator = self.serve(gracePeriod=0, idleGrace=0)
+        guest = Guest(self.client(), tls=True)
+        while not self.factory.protocols or not self.factory.protocols[0].transport.connected:
+            self.reactor.turn()
+        [protocol] = self.factory.protocols
+        heard: list[bytes] = []
+        protocol.dataReceived = heard.append
+        while not heard:
+            guest.send(b"hello")
+            self.reactor.turn()
+            guest.read(2**16)
+        [connection] = terminator.connections()
+        bottom: Any = connection.transport
+        guest.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        bottom.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**20)
+        # Not by a buffer that waits for the other reactor.
+        TLSMemoryBIOProtocol.write(protocol.transport, b"x" * 300_000)
+        self.go(0.1)
+        if not sockets.unacknowledged(bottom.socket):
+            self.skipTest("the kernel has taken all of it, or cannot tell")
+        bottom.startWriting = lambda: None
+        result = terminator.terminate()
+        self.go(0.5)
+        self.assertNoResult(result)
+        del bottom.startWriting
+        bottom.startWriting()
+        self.go(GIVE_UP)
+        self.assertEqual(self.successResultOf(result).idle, 1)
 
     def test_lost(self) -> None:
         """
