@@ -12,16 +12,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 from twisted.trial.unittest import TestCase
 
+from tests.inheriting import catchIgnored
+
 
 def pytest_configure() -> None:
     """
-    Whoever runs the tests with C{nohup} ignores SIGHUP, and a shell that runs them in the
-    background SIGINT.  What they start must not inherit that: a signal with a function of ours
-    has its default disposition there.
+    Whoever runs the tests may ignore signals, and a slow machine has limits of its own.
     """
-    for number in (signal.SIGHUP, signal.SIGINT):
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, lambda number, frame: None)
+    catchIgnored(signal.SIGHUP, signal.SIGINT)
     if "CI" not in os.environ:
         # There Hypothesis does so by itself; and other machines are slow too, at times.
         calm = [HealthCheck.too_slow]

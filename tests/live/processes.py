@@ -45,7 +45,7 @@ PATIENCE = 30.0
 
 #: What a busy machine may add, in seconds, to a time that is promised.  What would happen
 #: instead takes longer.
-SLACK = 5.0
+SLACK = 3.0
 
 
 def freePort() -> int:

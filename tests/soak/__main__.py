@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.restartprocesses import adoptingOrphans
+from tests.inheriting import catchIgnored
 from tests.live.wsclients import raiseLimit
 from tests.soak.course import SERVERS, Course, seedOf
 from tests.soak.processes import endAll, left
@@ -52,10 +53,8 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         # A shell starts what it puts into the background with SIGINT ignored.
         signal.signal(number, _interrupted)
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-        # So does nohup with this one, and the servers would inherit that they ignore it; whoever
-        # is started gets the default in place of a handler.
-        signal.signal(signal.SIGHUP, lambda *_: None)
+    # Servers roll their workers by it.
+    catchIgnored(signal.SIGHUP)
     with adoptingOrphans():
         course = Course(seed, directory.absolute(), servers)
         status = _run(course, options.minutes * 60.0)
