@@ -18,6 +18,7 @@ class Client:
     @ivar arrived: how much of it had been sent when its connection was told to go; C{None} if
         it was not.
     @ivar left: whether it went away by itself.
+    @ivar before: whether its connection was over when the stop began.
     """
 
     def __init__(self, talk: list[Request], sock: socket.socket, name: str) -> None:
@@ -28,7 +29,7 @@ class Client:
         self.sent = 0
         self.received = b""
         self.over = ""
-        self.left = self.half = False
+        self.left = self.half = self.before = False
         self.transport: Any = None
         self.arrived: int | None = None
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import CannotListenError
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 from terminable.asking import whenDraining
 from terminable.errors import CannotAttach, NotServing
@@ -103,7 +104,9 @@ class Deeds:
         transport.write(b"too late")
 
     def _on_abortConnection(self, protocol: Wild, transport: Any) -> None:
-        transport.abortConnection()
+        # Twisted's TLS does not bear it on a connection that is over.
+        with contextlib.suppress(*[AttributeError] * isinstance(transport, TLSMemoryBIOProtocol)):
+            transport.abortConnection()
 
     def _on_halfClose(self, protocol: Wild, transport: Any) -> None:
         if hasattr(transport, "loseWriteConnection"):

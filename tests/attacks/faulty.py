@@ -55,6 +55,14 @@ def atMost(count: int) -> Fault:
     return lambda: count
 
 
+def once(count: int) -> Fault:
+    """
+    The same, the first time.
+    """
+    left = [count]
+    return lambda: left.pop() if left else None
+
+
 class FaultySocket(socket.socket):
     """
     @ivar faults: what happens when which method is called.
@@ -109,6 +117,21 @@ class FaultySocket(socket.socket):
     def send(self, data: Any, *flags: int) -> int:
         most = self._happens("send")
         return super().send(data if most is None else data[:most], *flags)
+
+    def sendmsg(self, *args: Any) -> int:
+        self._happens("sendmsg")
+        return super().sendmsg(*args)
+
+    def recvmsg(self, size: int, *args: Any) -> tuple[bytes, list[Any], int, Any]:
+        most = self._happens("recvmsg")
+        data, ancillary, *rest = super().recvmsg(size if most is None else most, *args)
+        if ancillary and self._happens("descriptors") is not None:
+            # As the kernel does when too many files are open.
+            for *_, packed in ancillary:
+                for number in memoryview(packed).cast("i"):
+                    os.close(number)
+            ancillary = []
+        return data, ancillary, *rest
 
     def shutdown(self, how: int) -> None:
         self._happens("shutdown")

@@ -1,7 +1,7 @@
 """
 Attack for as long as you like::
 
-    python -m tests.attacks.fuzz --minutes 30 --seed 7 [--what machine,http,http2]
+    python -m tests.attacks.fuzz --minutes 30 --seed 7 [--what machine,http,http2,passing]
 
 It tells what was done, and for each finding how to do it again: the program that
 Hypothesis prints can be pasted into a test.
@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 from twisted.logger import globalLogBeginner
 
-from tests.attacks import http, http2, machine
+from tests.attacks import http, http2, machine, passing
 
 #: Where our own code is, in tracebacks.
 OURS = str(Path(__file__).parent.parent.parent)
@@ -56,6 +56,14 @@ def attackMachine(number: int) -> None:
     run_state_machine_as_test(machine.ServerMachine, settings=quiet(ROUND, stateful_step_count=40))
 
 
+def attackPassing(number: int) -> None:
+    """
+    The same of the channel by which connections are passed.
+    """
+    seed(number)(passing.PassingMachine)
+    run_state_machine_as_test(passing.PassingMachine, settings=quiet(ROUND, stateful_step_count=40))
+
+
 def attackHTTP(number: int) -> None:
     """
     A round of random conversations.
@@ -74,6 +82,7 @@ ATTACKS: dict[str, tuple[Callable[[int], None], Counter[str]]] = {
     "machine": (attackMachine, machine.SEEN),
     "http": (attackHTTP, http.SEEN),
     "http2": (attackHTTP2, http.SEEN),
+    "passing": (attackPassing, passing.SEEN),
 }
 
 

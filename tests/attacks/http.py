@@ -56,12 +56,13 @@ class Conversation:
     ) -> None:
         """
         @param way: C{"own"} has the port's transports record themselves, C{"wrapped"} the
-            factory.
+            factory; then connections that end before the stop do not linger.
         @param made: makes another one of a port's class.
         """
         self.reactor = StageReactor() if reactor is None else reactor
         self.watch = LogWatch(isTwisted)
         self.terminator = Terminator(self.reactor, **settings)
+        self._lingers = way == "own"
         self.answering = Answering(self.hinting, self.stop)
         self.result: Any = None
         self.reports: list[Report] = []
@@ -105,6 +106,8 @@ class Conversation:
         """
         if self.result is None:
             SEEN["stops"] += 1
+            for client in self.clients:
+                client.before = client.transport is not None and not client.transport.connected
             self.result = self.terminator.terminate()
             self.result.addCallback(self.reports.append)
 
@@ -238,7 +241,7 @@ class Conversation:
             assert last and ((instead and reply.status in words) or reply.untilEnd), (
                 f"answer {number} is {reply.status} {reply.body[:100]!r}"
             )
-        if isNamed:
+        if isNamed or (client.before and not self._lingers):
             return
         if not client.half:
             # Twisted's HTTP takes that for the end.

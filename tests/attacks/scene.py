@@ -83,8 +83,9 @@ class Scene(Deeds):
         if failure is not None and failure.check(TaskStopped):
             # A pull producer above TLS is stopped, and then paused for what is still to be
             # written: that is as far as Twisted comes with telling anybody.
-            self.untold += any(frame[0] == "_bufferedWrite" for frame in failure.frames)
-            return bool(self.untold)
+            known = any(frame[0] == "_bufferedWrite" for frame in failure.frames)
+            self.untold += known
+            return known
         return isStuck(event) and any(not it.over for it in self.stuck)
 
     # -- ports
@@ -331,8 +332,9 @@ class Scene(Deeds):
             for observer in (self.observer,):
                 observer.deeds.clear()
             for factory in self.factories:
-                for protocol in factory.built:
-                    protocol.script.deeds.clear()
+                # Those who wait too.
+                for script in [*factory.scripts, *(it.script for it in factory.built)]:
+                    script.deeds.clear()
             self.terminate(0.5)
             self.reactor.go(0.5 + OUTLASTS + 0.2)
             faults += self.faults()

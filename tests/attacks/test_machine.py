@@ -6,9 +6,12 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
+from twisted.internet.task import TaskStopped
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.attacks.machine import ServerMachine
+from tests.attacks.passing import PassingMachine
+from tests.doubles import Boom
 
 BRIEF = settings(
     deadline=None,
@@ -32,5 +35,19 @@ class MachineTests(SynchronousTestCase):
         is over in time.
         """
         run_state_machine_as_test(ServerMachine, settings=BRIEF)
-        # The scene has looked at each.
-        self.flushLoggedErrors()
+        # The scene has looked at those that Twisted raises.
+        self.flushLoggedErrors(Boom, OSError, TaskStopped)
+
+
+class PassingTests(SynchronousTestCase):
+    """
+    Whatever happens while connections are passed, nobody notices.
+    """
+
+    def test_randomly(self) -> None:
+        """
+        Each request is answered once, by one of two processes, although applications fail, the
+        channel between them breaks, and one of them is killed; no descriptor is left.
+        """
+        run_state_machine_as_test(PassingMachine, settings=BRIEF)
+        self.flushLoggedErrors(Boom, OSError)
