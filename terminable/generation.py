@@ -251,6 +251,14 @@ class Generation:
         self._machine.feed(Event.RESUME)
 
     @property
+    def asked(self) -> bool:
+        """
+        Whether its end was asked for, although it may not have begun: something else is
+        being done first.
+        """
+        return self._machine.times is not None
+
+    @property
     def over(self) -> bool:
         """
         Whether there is a report.

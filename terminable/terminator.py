@@ -287,6 +287,8 @@ class Terminator:
         """
         if self.phase not in (Phase.SERVING, Phase.SUSPENDED):
             raise NotServing(f"cannot release the ports while {self.phase.value}")
+        if self._now.asked:
+            raise NotServing("cannot release the ports: a stop has been asked for")
         if gracePeriod is not UNSET:
             self.schedule.within(gracePeriod)
         old, ports = self._now, self.ports

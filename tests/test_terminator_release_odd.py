@@ -7,7 +7,7 @@ from __future__ import annotations
 import gc
 from typing import Any
 
-from terminable.errors import InvalidOption
+from terminable.errors import InvalidOption, NotServing
 from terminable.generations import GENERATIONS
 from terminable.policy.phases import Phase
 from terminable.terminator import Terminator
@@ -186,6 +186,23 @@ class ReentryTests(ReleaseTestCase):
         self.connect().end()
         report = self.reportOf(generations[0])
         self.assertEqual((report.opened, report.before + report.idle), (1, 1))
+
+    def test_askedToStopBefore(self) -> None:
+        """
+        When somebody has asked for the stop while the ports went away, it is that: nobody
+        releases what is to end.
+        """
+        results = []
+
+        def stopListening() -> None:
+            results.append(self.terminator.terminate())
+            self.assertIs(self.terminator.phase, Phase.SUSPENDED)
+            self.assertRaises(NotServing, self.terminator.release)
+
+        self.port.stopListening = stopListening
+        self.successResultOf(self.terminator.suspend())
+        self.successResultOf(results[0])
+        self.assertIs(self.terminator.phase, Phase.TERMINATED)
 
     def test_stoppedByAnObserver(self) -> None:
         """
