@@ -6,6 +6,10 @@ saw its connection end; against plain loops in Python and C (C{closer.py}, C{clo
 as many, seen by the same client in the same run.  The servers of Twisted also measure the turns
 of their reactors, whoever fills them.
 
+While the idle grace lasts, terminable looks at each connection.  On a machine on which that takes
+longer than the idle grace, as in an emulator, the rest of it would be measured too: C{--slower}
+makes all limits longer.
+
     python benchmarks/idle.py
     python benchmarks/idle.py --servers "terminable,plain Twisted" --counts 10000 --stops 5
 """
@@ -93,27 +97,30 @@ def _heartbeat(beats: Path, began: float) -> dict[str, float | None]:
     return {"stall": stall, "collection": collection, "ours": seen["ours"]}
 
 
-def stopOnce(peer: Peer, count: int, workspace: Workspace) -> Seen:
+def stopOnce(peer: Peer, count: int, workspace: Workspace, slower: float = 1.0) -> Seen:
     """
     Fill the server with idle and busy connections, stop it, watch.
+
+    @param slower: all limits are so many times as long.
     """
     beats = workspace.path / "heartbeat.json"
     beats.unlink(missing_ok=True)
     environment = {"BENCH_HEARTBEAT": str(beats)} if peer.hasReactor else {}
-    grace = IDLE_GRACE if peer.isOurs else None
+    grace = IDLE_GRACE * slower if peer.isOurs else None
+    latest = LATEST * slower
     listen = Listen(backlog=1024)
-    with Running(peer, workspace, listen, GRACE, grace, environment) as server:
+    with Running(peer, workspace, listen, GRACE * slower, grace, environment) as server:
         crowd = Crowd(listen.port, count)
         busy = [Client(listen.port) for _ in range(BUSY)]
         for client in busy:
             client.send(get(f"/slow?seconds={SECONDS}"))
         time.sleep(0.3)
         began = server.terminate()
-        ended = crowd.watch(LATEST)
+        ended = crowd.watch(latest)
         left = len(crowd.sockets)
         crowd.leave()
         answered = _answered(busy)
-        server.waitOrEnd(LATEST)
+        server.waitOrEnd(latest)
     last = max(ended, default=began) - began - (grace or 0.0)
     return Seen(last, left, answered, **_heartbeat(beats, began))
 
@@ -142,10 +149,12 @@ def _floors(sheet: Sheet, column: str, count: int, inC: Path | None) -> None:
             failed(sheet, name, column, reason)
 
 
-def _fill(sheets: list[Sheet], peer: Peer, column: str, workspace: Workspace) -> None:
+def _fill(
+    sheets: list[Sheet], peer: Peer, column: str, workspace: Workspace, slower: float
+) -> None:
     idle, stalls, turns = sheets
     try:
-        seen = stopOnce(peer, idle.more["counts"][column], workspace)
+        seen = stopOnce(peer, idle.more["counts"][column], workspace, slower)
     except (OSError, RuntimeError) as reason:
         failed(idle, peer.name, column, reason)
         return
@@ -163,7 +172,10 @@ def measure(options: Namespace) -> list[Sheet]:
     All servers with all crowds, between plain loops.
     """
     counts = _counts(options.counts)
-    command = repeating("idle", stops=options.stops, counts=options.counts)
+    settings = {"stops": options.stops, "counts": options.counts}
+    if options.slower != 1:
+        settings["slower"] = options.slower
+    command = repeating("idle", **settings)
     columns = list(counts)
     idle = Sheet("idle", "Until the last idle connection was gone", "ms", columns, command)
     idle.more["counts"] = counts
@@ -177,7 +189,7 @@ def measure(options: Namespace) -> list[Sheet]:
             # Before and after: the machine may have other things to do.
             _floors(idle, column, count, inC)
             for peer in peers:
-                _fill([idle, stalls, turns], peer, column, workspace)
+                _fill([idle, stalls, turns], peer, column, workspace, options.slower)
             _floors(idle, column, count, inC)
     return [idle, stalls, turns]
 
@@ -188,6 +200,7 @@ def main() -> int:
     """
     found = parser(__doc__)
     found.add_argument("--counts", default="1000,10000,30000", help="by commas [%(default)s]")
+    found.add_argument("--slower", type=float, default=1.0, help="times all limits [%(default)s]")
     return run(measure, found.parse_args())
 
 

@@ -99,7 +99,7 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "idle": Scenario(
         _sheets(idle.measure),
-        {"stops": 1, "counts": "10000"},
+        {"stops": 1, "counts": "10000", "slower": 1.0},
         {"stops": 3, "counts": "1000,10000,30000"},
     ),
     "exits": Scenario(_sheets(exits.measure), {"stops": 1}, {"stops": 5}),
