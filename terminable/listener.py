@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 
 from terminable import events
-from terminable.admission.doors import acceptEverybody, guard
+from terminable.admission.doors import acceptEverybody, guard, isStarved
 from terminable.handover.offered import ANY, STRAY, offeredTo
 from terminable.slices import BUDGET
 from terminable.tracking import internals, sockets, transports
@@ -127,6 +127,13 @@ class Listener:
         return bool(self._own and self.port.disconnecting)
 
     @property
+    def starved(self) -> bool:
+        """
+        Whether nobody can be accepted before others have ended: there is no descriptor.
+        """
+        return self._own and self.open and isStarved(self.port)
+
+    @property
     def suspended(self) -> bool:
         """
         Whether L{resume} would open the port again.
@@ -171,6 +178,8 @@ class Listener:
                 return False
             port.numberAccepts = _AT_ONCE
             port.doRead()
+            if self.starved:
+                return False
         return True
 
     def close(self) -> None:

@@ -18,6 +18,9 @@ from terminable.tracking import internals
 #: connections, where the kernel cannot be told to refuse them, there is no end of it.
 ACCEPTING = 1.0
 
+#: How soon to try again, in seconds, when no descriptor was left for them.
+STARVING = 0.02
+
 
 def listeningPorts(reactor: Any) -> list[tcp.Port]:
     """
@@ -100,7 +103,8 @@ class Ports:
             while pending and finish(pending[0]):
                 del pending[0]
             if pending and self._reactor.seconds() < until:
-                self._call = self._reactor.callLater(0, turn)
+                again = STARVING if pending[0].starved else 0.0
+                self._call = self._reactor.callLater(again, turn)
                 return
             for listener in pending:
                 listener.close()

@@ -235,6 +235,22 @@ class DescriptorTests(AdmissionTestCase):
         self.turn(1.1)
         self.assertEqual([client.recv(100) for client in clients[1:]], [b"hello "] * 3)
 
+    def test_atTheEnd(self) -> None:
+        """
+        When a stop finds none for those in the queue, the reactor goes on: somebody may end.
+        """
+        self.serve(capacity=9)
+        clients = [self.client() for _ in range(2)]
+        self.limit(0)
+        self.terminator.terminate()
+        self.turn(0.2)
+        self.assertEqual(len(self.transports()), 0)
+        self.assertTrue(self.terminator.ports.open)
+        self.lift()
+        self.turn(0.1)
+        self.assertEqual([client.recv(100) for client in clients], [b"hello "] * 2)
+        self.assertFalse(self.terminator.ports.open)
+
     def test_saidOnce(self) -> None:
         """
         It is said once a minute.

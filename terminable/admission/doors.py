@@ -195,9 +195,10 @@ class GuardedSocket(AcceptingSocket):
 
     @ivar everybody: whether all who wait in the kernel's queue are to be accepted, because
         the port is about to be closed.
+    @ivar starved: whether there was no descriptor for the last of them.
     """
 
-    everybody = False
+    everybody = starved = False
 
     def __init__(self, sock: socket.socket, keeper: Doors) -> None:
         """
@@ -218,8 +219,10 @@ class GuardedSocket(AcceptingSocket):
         except OSError as error:
             if error.errno not in EXHAUSTED:
                 raise
+            self.starved = True
             keeper.exhausted(error)
             raise _nobody() from error
+        self.starved = False
         keeper.accepted(client.fileno())
         return client, address
 
@@ -273,3 +276,10 @@ def acceptEverybody(port: Any) -> None:
     """
     if isinstance(port.socket, GuardedSocket):
         port.socket.everybody = True
+
+
+def isStarved(port: Any) -> bool:
+    """
+    Whether nobody can be accepted by a port, for want of descriptors.
+    """
+    return isinstance(port.socket, GuardedSocket) and port.socket.starved
