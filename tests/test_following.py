@@ -6,9 +6,13 @@ from __future__ import annotations
 
 import os
 import socket
+from gc import collect
+from weakref import ref
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
 
 from terminable.errors import InvalidOption
 from terminable.handover import environment
@@ -16,6 +20,24 @@ from terminable.handover.following import Alone, takeoverOf
 from terminable.handover.offered import offeredTo
 from terminable.policy.ledger import Report
 from tests.handingover import CoreReactor, HandoverTestCase
+
+
+class ForgettingTests(SynchronousTestCase):
+    """
+    What is known of a reactor.
+    """
+
+    def test_forgotten(self) -> None:
+        """
+        It does not keep the reactor alive: tests have very many.
+        """
+        reactor = Clock()
+        takeoverOf(reactor)
+        offeredTo(reactor)
+        known = ref(reactor)
+        del reactor
+        collect()
+        self.assertIsNone(known())
 
 
 class TakeoverOfTests(HandoverTestCase):
@@ -71,7 +93,7 @@ class TakeoverOfTests(HandoverTestCase):
             pass
 
         self.patch(environment, "STARTED", {})
-        self.assertIsNone(takeoverOf(Bare()).leave)
+        self.assertFalse(takeoverOf(Bare()).waiting)
 
     def test_systemd(self) -> None:
         """

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from twisted.internet.defer import Deferred, succeed
 
@@ -36,7 +36,8 @@ class Alone:
     """
 
     def __init__(self, reactor: Any, offered: Offered, pidfile: str = "") -> None:
-        self._reactor = reactor
+        # It is found by the reactor, and lives no longer than that.
+        self._found = ref(reactor)
         self._offered = offered
         self.waiting = False
         self.worker = False
@@ -46,7 +47,14 @@ class Alone:
         self.observers: list[Callable[[], object]] = []
         self.whenMain: list[Callable[[], object]] = []
         self.hurried: list[Callable[[float], object]] = []
-        self.leave: Any = reactor.stop if hasattr(reactor, "stop") else None
+        self.leave: Callable[[], object] = self._stop
+
+    @property
+    def _reactor(self) -> Any:
+        return self._found()
+
+    def _stop(self) -> None:
+        self._reactor.stop()
 
     def neverAccept(self, port: Any) -> None:
         """

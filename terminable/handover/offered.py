@@ -13,7 +13,7 @@ import os
 import socket
 from collections.abc import Iterable
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from twisted.internet import unix
 from twisted.internet.abstract import isIPv6Address
@@ -111,7 +111,8 @@ class Offered:
     """
 
     def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
+        # It is found by the reactor, and lives no longer than that.
+        self._found = ref(reactor)
         self._waiting: list[OfferedSocket] = []
         self._names: dict[int, tuple[int, str]] = {}
         self.claimed: list[str] = []
@@ -121,6 +122,10 @@ class Offered:
         self.early = False
         #: Called with each port that was made out of one of them.
         self.taken: Any = None
+
+    @property
+    def _reactor(self) -> Any:
+        return self._found()
 
     def add(self, offers: Iterable[OfferedSocket]) -> None:
         """

@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 
 from terminable.errors import NotServing
 from terminable.generation import Generation
+from terminable.handover.offered import offeredTo
 from terminable.policy.ledger import Outcome, Report
 from terminable.policy.phases import Phase
 from terminable.policy.schedule import GIVE_UP, LAST_WORD
@@ -349,6 +350,7 @@ class Scene(Deeds):
             faults += self.faults() + self._leftovers()
         finally:
             self.watch.stop()
+            offeredTo(self.reactor).closeRest()
             for port in self.ports:
                 if port.connected:
                     port.connectionLost(Failure(Boom()))
