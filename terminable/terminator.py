@@ -282,7 +282,8 @@ class Terminator:
         @param keep: whether the sockets stay open for this process: whoever listens on the
             same address next is given them, and nobody is refused in between.
         @return: fires with the generation as soon as the ports are free.
-        @raise terminable.NotServing: a stop is under way or over, or there is no port.
+        @raise terminable.NotServing: a stop was asked for, is under way or over, or there is no
+            port.
         @raise OSError: there is no descriptor left for what is to be kept; nothing was released.
         """
         if self.phase not in (Phase.SERVING, Phase.SUSPENDED):
